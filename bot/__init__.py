@@ -1,0 +1,1 @@
+"""What people see and start; the only part that knows Slack's objects."""

@@ -1,0 +1,1 @@
+"""The domain: catalog, requests, steps, instances; usable without Slack."""

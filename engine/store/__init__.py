@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, migrations, named queries, and one module for each group of tables."""

@@ -1,0 +1,1 @@
+"""Bolt listeners, one file per way in, each with `register(app, services)`."""

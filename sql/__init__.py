@@ -1,0 +1,14 @@
+"""The SQL of PAO as data: `migrations/` in numbered order, `functions/`, and named `queries/`.
+
+Nothing here is logic in Python; `engine.store` reads the files.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+
+def folder(name: str) -> Traversable:
+    """Return the folder `migrations`, `functions` or `queries` of this package."""
+    return files(__name__) / name
