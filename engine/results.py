@@ -1,0 +1,292 @@
+"""What the engine's verbs take and give: the public types of the façade. JSON-ready, secrets as dots.
+
+`as_json` in engine/__init__ turns any of them into the JSON of the command line's contract: the field names are
+the JSON keys.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+Json = Any
+T = TypeVar("T")
+Kind = Literal["CatalogItem", "CatalogBundle", "UpdateItem", "UpgradeItem"]
+Source = Literal["slack", "cli"]
+
+SECRET_DOTS = "••••••••"
+"""What stands wherever a secret would be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a person with the teams and rights of this moment."""
+
+    user_id: str
+    name: str
+    email: str | None = None
+    teams: tuple[str, ...] = ()
+    is_admin: bool = False
+    is_active: bool = True
+    time_zone: str | None = None
+    source: Source = "cli"
+    audit_name: str = ""
+    """As the audit log names the actor: "U1", "cli:login", "cli:login as U1"."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A document as lists show it."""
+
+    kind: Kind
+    name: str
+    slug: str
+    display_name: str
+    version: str
+    category: str | None
+    owner: str
+    tags: tuple[str, ...]
+    description: str | None
+    lifecycle: str
+    icon: str | None = None
+    replaced_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogDetails:
+    """One document whole: its sections as written, and the bundles it belongs to."""
+
+    entry: CatalogEntry
+    presentation: Mapping[str, Json]
+    fulfillment: Mapping[str, Json] | None
+    bundle: Mapping[str, Json] | None
+    targets: Mapping[str, Json] | None
+    dependencies: Sequence[Mapping[str, Json]]
+    access: Mapping[str, Json] | None
+    approval: Mapping[str, Json] | None
+    channel: str | None
+    bundles: Sequence[Mapping[str, Json]]
+    """[{name, version, is_required, version_constraint}] of active bundles that contain the item."""
+    commit: str | None
+    content_hash: str
+    """Hash of the document that a form is drawn from; Submission.content_hash carries it back."""
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list; `next_cursor` is None on the last."""
+
+    items: Sequence[T]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TicketView:
+    ticket_id: str | None
+    """None while the ticket is being created (status "creating")."""
+    system: str
+    type: str
+    status: str
+    url: str | None = None
+    summary: str | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    attempt_number: int
+    status: str
+    started_at: datetime
+    completed_at: datetime | None
+    error_type: str | None = None
+    error_message: str | None = None
+    error_details: Json = None
+    logs_url: str | None = None
+    external_job_id: str | None = None
+    external_job_url: str | None = None
+    verification_result: Json = None
+    parameters: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    step_id: str
+    name: str
+    type: str
+    status: str
+    depends_on: tuple[str, ...]
+    started_at: datetime | None
+    completed_at: datetime | None
+    outputs: Mapping[str, Json] | None
+    attempts: Sequence[AttemptView]
+    tickets: Sequence[TicketView]
+    next_run_at: datetime | None = None
+    skip_reason: str | None = None
+    phase: str | None = None
+    declared_outputs: tuple[str, ...] = ()
+    """Outputs that `resolve` must be given."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """A request whole. Exactly one of the four document names is set (none for a decommission)."""
+
+    request_id: str
+    request_type: str
+    status: str
+    title: str
+    catalog_item: str | None
+    catalog_bundle: str | None
+    update_item: str | None
+    upgrade_item: str | None
+    catalog_version: str
+    parameters: Mapping[str, Json]
+    requester: str
+    team: str | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    steps: Sequence[StepView]
+    instance_id: str | None
+    instance_name: str | None
+    outputs: Mapping[str, Json] | None
+    tickets: Sequence[TicketView]
+    """Tickets of the request itself (manual-only fulfilment, cleanup, completion)."""
+    can_resume: bool
+    can_abort: bool
+    can_cancel: bool
+    reason: str | None = None
+    not_before: datetime | None = None
+    channel: str | None = None
+    """The channel that the document or its category names for its cards."""
+    origin_channel: str | None = None
+    requester_email: str | None = None
+    source: Source = "cli"
+    secret_outputs: tuple[str, ...] = ()
+    timed_out: bool = False
+    """Set by `drive` alone: the waiting ended, not the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSummary:
+    """A request as lists show it."""
+
+    request_id: str
+    request_type: str
+    status: str
+    title: str
+    catalog_name: str | None
+    catalog_version: str
+    requester: str
+    team: str | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    instance_id: str | None
+    instance_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyView:
+    relationship: Literal["provider", "dependent"]
+    instance_id: str
+    instance_name: str
+    instance_state: str
+    dependency_type: str
+    dependency_name: str | None
+    is_required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceView:
+    """A deployed service whole."""
+
+    instance_id: str
+    instance_name: str
+    instance_state: str
+    catalog_item: str | None
+    catalog_bundle: str | None
+    catalog_version: str
+    owner_user_id: str
+    owner_team: str
+    owner_email: str | None
+    deployment_parameters: Mapping[str, Json]
+    deployed_resources: Sequence[Mapping[str, Json]]
+    service_outputs: Mapping[str, Json]
+    created_at: datetime
+    updated_at: datetime
+    provisioned_at: datetime | None
+    decommissioned_at: datetime | None
+    dependencies: Sequence[DependencyView] = ()
+    creation_request_id: str | None = None
+    open_requests: Sequence[str] = ()
+    secret_outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSummary:
+    instance_id: str
+    instance_name: str
+    instance_state: str
+    catalog_name: str
+    catalog_version: str
+    owner_user_id: str
+    owner_team: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened, as consumers read it. `request_id`, `step_id` and `instance_id` are external ids."""
+
+    id: int
+    kind: str
+    at: datetime
+    data: Mapping[str, Json]
+    request_id: str | None = None
+    step_id: str | None = None
+    instance_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync did. `status`: completed (also with errors in single files), failed, unchanged."""
+
+    status: str
+    commit: str | None
+    previous_commit: str | None
+    counts: Mapping[str, Mapping[str, int]]
+    """{items|bundles|updates|upgrades: {added, updated, removed}}"""
+    unchanged: int
+    errors: Sequence[Mapping[str, Json]]
+    warnings: Sequence[Mapping[str, Json]]
+    error_message: str | None = None
+    duration_ms: int = 0
+    changes: Sequence[Mapping[str, Json]] = ()
+    """[{kind, name, change: added|updated|removed, from_version, to_version}]"""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a form or a command hands in.
+
+    `parameters` are raw values: Python values from a form, or text from `--param` where `texts` is true.
+    `dependencies` maps a dependency's semantic name to an instance's external id.
+    """
+
+    parameters: Mapping[str, Json]
+    item: str | None = None
+    bundle: str | None = None
+    instance_name: str | None = None
+    team: str | None = None
+    dependencies: Mapping[str, str] = field(default_factory=dict)
+    components: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    texts: frozenset[str] = frozenset()
+    """Names of parameters that are command-line text, still to be parsed by their field's type."""
+    content_hash: str | None = None
+    idempotency_key: str | None = None
+    origin_channel: str | None = None
+    at: datetime | None = None
+    dry_run: bool = False

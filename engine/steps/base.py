@@ -1,0 +1,116 @@
+"""What a step type is: the small state machine that the engine drives, and all that it may see while driven.
+
+`start` does the work, or hands it to an outside system and returns `Waiting`; `poll` asks again when its time has
+come; `cancel` ends what runs outside. Claiming, leases, retries, verification, events, redaction and logs are
+around every step type, once (engine/execution). A step type raises `StepFailed` with the kind of the error; any
+other exception counts as an unknown, retried error.
+
+`start` is called again after a crash, with the same `idempotency_key` and with whatever `remember` kept: it looks
+for what the earlier try left behind before it makes anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel
+
+Json = Any
+"""A JSON value: None, bool, int, Decimal, str, list or dict of the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One deployed resource, as kept on the instance. Never holds attribute values: they may be secret."""
+
+    address: str
+    type: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The step's work is done. `sensitive` names outputs that are stored encrypted and shown as dots.
+
+    `evidence` is what verifications of this step type look at (an HTTP status, a plan's changes); it is kept with
+    the attempt, redacted, and never reaches templates.
+    """
+
+    outputs: Mapping[str, Json] = field(default_factory=dict)
+    sensitive: frozenset[str] = frozenset()
+    resources: Sequence[Resource] | None = None
+    evidence: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An outside system works on it; `poll` is called after `delay` seconds. Holds no thread, connection or lease."""
+
+    delay: float
+    external: Mapping[str, Json]
+    job_id: str | None = None
+    job_url: str | None = None
+
+
+Outcome = Completed | Waiting
+
+
+class StepContext(Protocol):
+    """All that a step type sees of the engine."""
+
+    request_id: str
+    request_type: str
+    step_id: str
+    step_name: str
+    attempt_number: int
+    idempotency_key: str
+    """Hash of request, step and attempt group: the same over automatic retries and take-overs."""
+    earlier_idempotency_keys: Sequence[str]
+    """Keys of earlier attempt groups, newest first: what a manual retry may find left behind."""
+    template: Mapping[str, Json]
+    """The step's template, rendered, secrets in clear."""
+    config: Mapping[str, Json]
+    """The step as written in the document (verification, outputs, timeout ...)."""
+    instance_id: str | None
+    """External id (si-...) of the instance that the request is about."""
+    catalog_commit: str | None
+    destructive: bool
+    """Whether the document was declared destructive (always true for create and decommission plans)."""
+    external: Mapping[str, Json]
+    """What `remember` or `Waiting` kept, empty at first."""
+    work_dir: Path
+    """An empty folder of this attempt's own, removed afterwards."""
+
+    async def remember(self, external: Mapping[str, Json]) -> None:
+        """Merge into `external`, durably and fenced. Raises LeaseLost when another worker has the step."""
+
+    async def check_lease(self) -> None:
+        """Raise LeaseLost unless the step is still ours: call it immediately before each outside effect."""
+
+    async def log(self, text: str) -> None:
+        """Append to the attempt's log (redacted by the engine, kept in attempt_logs)."""
+
+    async def tell(self, kind: str, data: Mapping[str, Json]) -> None:
+        """Write an event of this step ("step.plan", "step.progress"), redacted."""
+
+    async def remember_job(self, job_id: str | None, job_url: str | None) -> None:
+        """Keep the outside job's id and link on the attempt."""
+
+
+class StepType(Protocol):
+    """One kind of step. One instance serves all steps of its kind in a process; it holds clients, never step state."""
+
+    name: ClassVar[str]
+    template_model: ClassVar[type[BaseModel]]
+    """Shape of a rendered template; the validator checks unrendered ones against it where values are literal."""
+    verifications: ClassVar[frozenset[str]]
+    """Names of the verifications that can be answered from this type's evidence."""
+    outputs: ClassVar[frozenset[str] | None]
+    """Names of the outputs where they are fixed (JiraTicket: key, url, status), None where they depend."""
+
+    async def start(self, context: StepContext) -> Outcome: ...
+
+    async def poll(self, context: StepContext) -> Outcome: ...
+
+    async def cancel(self, context: StepContext) -> None: ...
