@@ -1,0 +1,1 @@
+"""The catalog: documents of platform teams, read from Git, checked, kept and found again."""
