@@ -1,0 +1,1 @@
+"""Block Kit out: what the bot says, as plain dictionaries within Slack's limits."""

@@ -1,0 +1,43 @@
+"""Where a request is told of: the channel, the thread, the card, and what the card shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from engine.store.pool import Connection
+from engine.store.queries import load
+
+_sql = load("conversations")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The place of one request in Slack; `card_hash` is the hash of what the card shows."""
+
+    channel: str
+    thread_ts: str
+    card_ts: str
+    card_hash: str | None = None
+
+
+async def find(connection: Connection, request_id: str) -> Conversation | None:
+    """Return the place of a request (external id), or None where it has none yet."""
+    async with connection.cursor(row_factory=class_row(Conversation)) as cursor:
+        await cursor.execute(_sql.find_conversation, {"request_id": request_id})
+        return await cursor.fetchone()
+
+
+async def keep(connection: Connection, request_id: str, conversation: Conversation) -> None:
+    """Remember the place of a request (external id); of an unknown one nothing is kept."""
+    await connection.execute(
+        _sql.keep_conversation,
+        {
+            "request_id": request_id,
+            "channel": conversation.channel,
+            "thread_ts": conversation.thread_ts,
+            "card_ts": conversation.card_ts,
+            "card_hash": conversation.card_hash,
+        },
+    )
