@@ -38,7 +38,9 @@ CREATE TABLE service_requests (
     timeout_at TIMESTAMPTZ,
     reason TEXT,
     version INT NOT NULL DEFAULT 1,
+    -- The state of the target, and of a bundle's members by their ids, before this request moved them.
     instance_state_before TEXT,
+    member_states_before JSONB,
     rolled_back BOOLEAN NOT NULL DEFAULT FALSE,
     -- Steps that are neither completed, failed nor skipped.
     open_steps INT NOT NULL DEFAULT 0,
