@@ -10,6 +10,7 @@ can help). Errors of a library are wrapped into one of these at the seam of that
     ├── NotFound              no item, request, instance, person of that name
     ├── Forbidden             the person may not do this
     ├── Conflict              another request, version or state stands in the way; `request_id`
+    │   └── ConstraintViolated  a named rule of the schema; `constraint`
     ├── Unreachable           an outside system cannot be reached
     │   └── Unavailable       ... and it is the database
     ├── ConfigurationError    a setting, a missing tool, a broken installation
@@ -19,7 +20,7 @@ can help). Errors of a library are wrapped into one of these at the seam of that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 Kind = Literal["transient", "permanent", "unknown"]
@@ -51,10 +52,13 @@ class PaoError(Exception):
 
 
 class InvalidInput(PaoError):
-    """Something typed or written breaks a rule; `field` is the field's name or path."""
+    """Something typed or written breaks a rule; `field` is the field's name or path.
+
+    `errors` holds the findings one by one (the catalog's FieldError) where there are several.
+    """
 
     default_code = "invalid_input"
-    default_kind: ClassVar[Kind] = "permanent"
+    default_kind = "permanent"
 
     def __init__(
         self,
@@ -63,10 +67,12 @@ class InvalidInput(PaoError):
         do: str = "",
         *,
         field: str | None = None,
+        errors: Sequence[Any] = (),
         code: str | None = None,
     ) -> None:
         super().__init__(what, why, do, code=code)
         self.field = field
+        self.errors = tuple(errors)
 
 
 class TemplateError(InvalidInput):
@@ -79,21 +85,21 @@ class NotFound(PaoError):
     """Nothing has the name or id that was asked for."""
 
     default_code = "not_found"
-    default_kind: ClassVar[Kind] = "permanent"
+    default_kind = "permanent"
 
 
 class Forbidden(PaoError):
     """The person may not do this; `do` says who may, or how to get the right."""
 
     default_code = "forbidden"
-    default_kind: ClassVar[Kind] = "permanent"
+    default_kind = "permanent"
 
 
 class Conflict(PaoError):
     """The state of things does not allow it; `request_id` is the request that stands in the way."""
 
     default_code = "conflict"
-    default_kind: ClassVar[Kind] = "permanent"
+    default_kind = "permanent"
 
     def __init__(
         self,
@@ -108,11 +114,21 @@ class Conflict(PaoError):
         self.request_id = request_id
 
 
+class ConstraintViolated(Conflict):
+    """The database refused a row by a named constraint; callers match on `constraint`."""
+
+    default_code = "constraint_violated"
+
+    def __init__(self, constraint: str, message: str, detail: str = "") -> None:
+        super().__init__("The database refused the change", detail or message)
+        self.constraint = constraint
+
+
 class Unreachable(PaoError):
     """An outside system (Git, Slack, a ticket system) does not answer."""
 
     default_code = "unreachable"
-    default_kind: ClassVar[Kind] = "transient"
+    default_kind = "transient"
 
 
 class Unavailable(Unreachable):
@@ -125,14 +141,14 @@ class ConfigurationError(PaoError):
     """A setting is missing or wrong, or a tool that is needed is not installed."""
 
     default_code = "configuration_error"
-    default_kind: ClassVar[Kind] = "permanent"
+    default_kind = "permanent"
 
 
 class OutboundRefused(PaoError):
     """The outbound guard refuses an address; never retried."""
 
     default_code = "outbound_refused"
-    default_kind: ClassVar[Kind] = "permanent"
+    default_kind = "permanent"
 
 
 class StepFailed(PaoError):

@@ -1,0 +1,3 @@
+-- name: alive
+-- Ask a silent connection whether it still has a server.
+SELECT 1;
