@@ -50,6 +50,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from typing import TypedDict
 from urllib.parse import quote
 
 import psutil
@@ -99,7 +100,7 @@ class EmbeddedServer:
     def __init__(
         self, data_dir: Path, *, binaries: Path | None = None, options: Sequence[str] = ()
     ) -> None:
-        """`binaries`: a folder with initdb to use instead of those found; `options`: `name=value`."""
+        """`binaries`: a folder with initdb, instead of those found; `options`: `name=value`."""
         self._root = Path(os.path.realpath(data_dir))
         self._home = self._root / "postgres"
         self._cluster = self._home / "data"
@@ -161,7 +162,7 @@ class EmbeddedServer:
                 try:
                     await asyncio.to_thread(self.start)
                 except Unavailable as error:
-                    log.error("embedded_database_not_started", error=str(error))
+                    log.warning("embedded_database_not_started", error=str(error))
 
     def is_running(self) -> bool:
         """Say whether a connection works now."""
@@ -287,7 +288,7 @@ class EmbeddedServer:
             raise Unavailable(
                 f"The folder {folder} cannot be used",
                 "it is not a folder of the database's user that is closed to all others",
-                f"Remove it if it is not needed, or set PAO_DATA_DIR to another folder than {self._root}",
+                "Remove it if it is not needed, or set PAO_DATA_DIR to another folder",
                 code="data_dir_unreachable",
             )
 
@@ -544,12 +545,21 @@ def _run(argv: Sequence[str], user: pwd.struct_passwd | None) -> subprocess.Comp
     )
 
 
-def _as_user(user: pwd.struct_passwd | None) -> dict[str, object]:
-    """Return the arguments of a child: a bare environment, and the user when it is not us."""
-    environment: dict[str, object] = {"env": {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}}
+class _Child(TypedDict, total=False):
+    """Arguments of subprocess that say who a child is and what it sees."""
+
+    env: dict[str, str]
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def _as_user(user: pwd.struct_passwd | None) -> _Child:
+    """A bare environment, and the user when it is not us."""
+    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
     if user is None:
-        return environment
-    return environment | {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        return {"env": environment}
+    return {"env": environment, "user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 def _write_private(path: Path, text: str, user: pwd.struct_passwd | None) -> None:
@@ -576,7 +586,7 @@ def _locked_alone(descriptor: int) -> bool:
 
 def _is_alive(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

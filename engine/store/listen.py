@@ -11,7 +11,7 @@ that vanishes without a word shows only by a question, so a silent connection is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Woken:
     payload: str = ""
 
 
-async def listen(dsn: str, channels: Sequence[str]) -> AsyncIterator[Woken]:
+async def listen(dsn: str, channels: Sequence[str]) -> AsyncGenerator[Woken, None]:
     """Yield a Woken for each notification on `channels`, and one after every (re)connect.
 
     Never ends by itself and never raises for a lost database; close or cancel it to stop.
@@ -70,7 +70,7 @@ async def _subscribe(dsn: str, channels: Sequence[str]) -> Connection:
     return connection
 
 
-async def _notifications(connection: Connection) -> AsyncIterator[Woken]:
+async def _notifications(connection: Connection) -> AsyncGenerator[Woken, None]:
     """Yield until the connection is lost."""
     alive = queries.load("listen").alive
     try:

@@ -44,6 +44,9 @@ LOCK_SPACE = 7_265_847
 
 MIGRATION_LOCK = 1
 
+UNHURRIED = {"statement_timeout": "0", "lock_timeout": "60s"}
+"""A long migration is no statement gone wild; a wait for a lock still ends."""
+
 _FILE = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
 
 log = structlog.get_logger(__name__)
@@ -97,8 +100,7 @@ async def migrate(dsn: str, phase: Phase = "all") -> list[str]:
     Raises SchemaChanged when an applied file was edited or the database is newer than this
     release, Unavailable when the database cannot be reached or stays locked for a minute.
     """
-    # Waiting for the lock and long DDL are not a statement gone wild: no limit on statements.
-    connection = await connect(dsn, "pao-migrate", statement_timeout="0", lock_timeout="60s")
+    connection = await connect(dsn, "pao-migrate", UNHURRIED)
     with driver_errors():
         async with connection:
             return await _migrate(connection, phase)
@@ -203,7 +205,7 @@ async def _apply(connection: Connection, script: Script) -> None:
 async def _replace_functions(connection: Connection) -> list[str]:
     sql_of = queries.load("migrate")
     rows = await (await connection.execute(sql_of.functions, {})).fetchall()
-    applied = {name: checksum for name, checksum in rows}
+    applied: dict[str, str] = dict(rows)
     changed = [s for s in _functions() if applied.get(s.name) != s.checksum]
     if changed:
         async with connection.transaction():

@@ -28,7 +28,7 @@ import functools
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from typing import Any, ParamSpec, TypeAlias, TypeVar
@@ -88,13 +88,19 @@ KEEPALIVES = {
 log = structlog.get_logger(__name__)
 
 
-def conninfo(dsn: str, application: str = "pao", *, pooled: bool = False, **session: str) -> str:
+def conninfo(
+    dsn: str,
+    application: str = "pao",
+    *,
+    pooled: bool = False,
+    session: Mapping[str, str] | None = None,
+) -> str:
     """Return `dsn` with the engine's session settings, each of which `session` may replace.
 
     `pooled`: there is a transaction pooler (pgbouncer) in between, which refuses start-up options.
     InvalidInput when the DSN cannot be read.
     """
-    settings = SESSION | session
+    settings = SESSION | dict(session or {})
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     try:
         return make_conninfo(
@@ -137,7 +143,7 @@ async def open_pool(pool: Pool) -> None:
         await pool.open(wait=True, timeout=CONNECT_SECONDS)
     except (psycopg.OperationalError, PoolTimeout) as error:
         await pool.close()
-        raise await _why_unavailable(pool.conninfo, error) from error
+        raise await _why_unavailable(str(pool.conninfo), error) from error
 
 
 async def close_pool(pool: Pool) -> None:
@@ -145,11 +151,13 @@ async def close_pool(pool: Pool) -> None:
     await pool.close(timeout=CONNECT_SECONDS)
 
 
-async def connect(dsn: str, application: str = "pao", **session: str) -> Connection:
-    """Open one connection outside the pool, in autocommit: for LISTEN, session locks, migrations."""
+async def connect(
+    dsn: str, application: str = "pao", session: Mapping[str, str] | None = None
+) -> Connection:
+    """Open one connection outside the pool, in autocommit: for LISTEN, locks, migrations."""
     with driver_errors():
         connection = await psycopg.AsyncConnection.connect(
-            conninfo(dsn, application, **session), autocommit=True, prepare_threshold=None
+            conninfo(dsn, application, session=session), autocommit=True, prepare_threshold=None
         )
     await _configure(connection)
     return connection

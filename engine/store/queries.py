@@ -46,7 +46,7 @@ class Queries:
 
 @functools.cache
 def load(file: str) -> Queries:
-    """Return the blocks of `sql/queries/<file>.sql`; ValueError when the file is not well formed."""
+    """Return the blocks of `sql/queries/<file>.sql`; ValueError when it is not well formed."""
     text = (sql.folder("queries") / f"{file}.sql").read_text("utf-8")
     return Queries(file, parse(text, file))
 
