@@ -1,0 +1,86 @@
+"""What the playground shows of the engine beside the conversation.
+
+The process that starts both passes an `EnginePanel`; the playground itself knows nothing of the
+engine. Everything is JSON: times as ISO 8601 strings, states as the engine's words.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, Protocol, TypedDict
+
+
+class RequestRow(TypedDict):
+    """One request in the list, newest first."""
+
+    id: str
+    kind: str
+    title: str
+    state: str
+    requester: str
+    created_at: str
+
+
+class AttemptRow(TypedDict):
+    """One execution of a step."""
+
+    number: int
+    state: str
+    started_at: NotRequired[str | None]
+    ended_at: NotRequired[str | None]
+    error: NotRequired[str | None]
+    log: NotRequired[str]
+
+
+class StepRow(TypedDict):
+    """A step, the names of the steps it waits for, and its attempts."""
+
+    name: str
+    type: str
+    state: str
+    depends_on: list[str]
+    attempts: list[AttemptRow]
+
+
+class RequestDetail(RequestRow):
+    """A request with its steps."""
+
+    steps: list[StepRow]
+
+
+class InstanceRow(TypedDict):
+    """One service instance in the list."""
+
+    id: str
+    name: str
+    item: str
+    version: str
+    state: str
+    team: str
+
+
+class InstanceDetail(InstanceRow):
+    """An instance, what it depends on (`providers`), and what depends on it (`dependents`)."""
+
+    outputs: dict[str, Any]
+    providers: list[InstanceRow]
+    dependents: list[InstanceRow]
+
+
+class EnginePanel(Protocol):
+    """Reads the engine; a method with an id returns None where there is nothing of that id."""
+
+    async def requests(self) -> list[RequestRow]:
+        """Return the newest requests."""
+        ...
+
+    async def request(self, request_id: str) -> RequestDetail | None:
+        """Return one request."""
+        ...
+
+    async def instances(self) -> list[InstanceRow]:
+        """Return the instances."""
+        ...
+
+    async def instance(self, instance_id: str) -> InstanceDetail | None:
+        """Return one instance."""
+        ...
