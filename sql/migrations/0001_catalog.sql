@@ -176,6 +176,8 @@ CREATE TABLE operation_targets (
     kind TEXT NOT NULL,
     operation_id UUID NOT NULL,
     target_name TEXT NOT NULL,
+    -- As written; NULL takes every version.
+    version_range TEXT,
     comparators JSONB NOT NULL,
     CONSTRAINT check_operation_targets_kind CHECK (kind IN ('update', 'upgrade'))
 );
