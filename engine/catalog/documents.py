@@ -17,7 +17,6 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from engine.catalog.fields import BundlePresentation, Condition, Presentation
 from engine.catalog.scalars import (
     Count,
-    Duration,
     Icon,
     Json,
     Many,

@@ -18,7 +18,7 @@ _ISO = re.compile(
 LONGEST = 100 * 365 * 86400
 """Seconds; a century. Longer ones are mistakes, and overflow dates."""
 
-ALLOWED = "30s, 5m, 1h30m, 2d, an ISO 8601 duration such as PT5M, or a number of seconds"
+ALLOWED = "30s, 5m, 1h30m, 2d, an ISO 8601 duration like PT5M, or a number of seconds"
 """What a duration may be, in words for messages."""
 
 
@@ -34,7 +34,7 @@ def parse_duration(value: object) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Return seconds in the shortest of the forms that `parse_duration` reads: `90` gives `1m30s`."""
+    """Return seconds as `parse_duration` reads them, shortest: `90` gives `1m30s`."""
     if seconds != int(seconds):
         return f"{seconds:g}s"
     rest, parts = int(seconds), []

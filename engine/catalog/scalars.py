@@ -43,7 +43,7 @@ class Model(BaseModel):
 def wrong(code: str, message: str, allowed: str = "", at: str = "") -> PydanticCustomError:
     """Build an error of a document; `at` is the key below the present place that is to blame."""
     return PydanticCustomError(
-        code,  # type: ignore[arg-type]
+        code,
         "{message}",
         {"message": message, "allowed": allowed, "at": at},
     )
@@ -171,16 +171,16 @@ def describe(value: object) -> str:
             return f"a {type(value).__name__}"
 
 
-RESERVED_NAMES: Final = frozenset(
-    (
-        # What templates find in scope beside the fields.
-        "parameters requester request catalog_item instance dependencies components steps secrets"
-        " current_timestamp"
-        # Jinja's keywords, constants and tags, and the names that it sets itself.
-        " and or not in is if elif else endif for endfor true false none True False None"
-        " set block macro include import extends from call filter raw with loop self"
-    ).split()
+_RESERVED: Final = (
+    # What templates find in scope beside the fields.
+    "parameters requester request catalog_item instance dependencies components steps secrets",
+    "current_timestamp",
+    # Jinja's keywords, constants and tags, and the names that it sets itself.
+    "and or not in is if elif else endif for endfor true false none True False None",
+    "set block macro include import extends from call filter raw with loop self",
 )
+RESERVED_NAMES: Final = frozenset(word for row in _RESERVED for word in row.split())
+"""Names that no field can have."""
 
 Many = Annotated[tuple[T, ...], Strict(False)]
 """A YAML list."""

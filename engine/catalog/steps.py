@@ -115,7 +115,7 @@ class TerraformTemplate(Model):
     """What Terraform runs."""
 
     module_source: Template = Field(
-        description="A module's path from the repository's root, or an allowed registry or Git source."
+        description="A path from the repository's root, or an allowed registry or Git source."
     )
     variables: dict[str, Json] | None = Field(None, description="The module's variables.")
     backend_config: dict[str, Json] | None = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from engine.catalog.scalars import (
     Count,
@@ -137,7 +137,7 @@ class HttpProbe(Model):
 class PluginVerification(Model):
     """A verification of a plug-in, with properties of its own."""
 
-    model_config = {"extra": "allow"}
+    model_config = ConfigDict(extra="allow")
 
     type: Name
 

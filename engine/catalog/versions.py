@@ -28,12 +28,16 @@ LONGEST: Final = 255
 ALLOWED_VERSION: Final = (
     "MAJOR.MINOR.PATCH with an optional -pre-release and +build, like 1.4.0 or 2.0.0-rc.1"
 )
-ALLOWED_RANGE: Final = "comparisons such as >=2.0.0, <3.0.0 or ^1.2 or ~1.2.3 or 1.x, joined by commas, or || for a choice"
+ALLOWED_RANGE: Final = (
+    "comparisons such as >=2.0.0, <3.0.0 or ^1.2 or ~1.2.3 or 1.x, joined by commas,"
+    " or || for a choice"
+)
 
 _NUMBER = r"0|[1-9][0-9]*"
 _PRE = rf"(?:{_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
 _VERSION = re.compile(
-    rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:-({_PRE}(?:\.{_PRE})*))?(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
+    rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:-({_PRE}(?:\.{_PRE})*))?"
+    r"(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
 )
 _PARTIAL = re.compile(rf"({_NUMBER}|[xX*])(?:\.({_NUMBER}|[xX*]))?(?:\.([xX*]))?")
 _OPERATOR = re.compile(r"\^|~|!=|>=|<=|>|<|=")
@@ -52,7 +56,7 @@ class VersionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A semver 2.0.0 version. Equality is of all parts; order is by `key`, which leaves build out."""
+    """A semver 2.0.0 version. Equality is of all parts; order is by `key`, without build."""
 
     major: int
     minor: int
@@ -229,17 +233,22 @@ def _bounds(word: str, at: int, text: str) -> tuple[Version, Version | None, int
         if part is None or part in "xX*":
             break
         numbers.append(int(part))
-    low = Version(*(numbers + [0, 0, 0])[:3])
+    low = _version_of(numbers)
     return low, _after(low, len(numbers)), len(numbers)
 
 
+def _version_of(parts: list[int], prerelease: tuple[str, ...] = ()) -> Version:
+    major, minor, patch = [*parts, 0, 0, 0][:3]
+    return Version(major, minor, patch, prerelease)
+
+
 def _after(version: Version, parts: int) -> Version | None:
-    """Return the lowest version above all that share the first `parts` parts: `1.2` gives 1.3.0-0."""
+    """Return the lowest version above all that share the first parts: of `1.2` it is 1.3.0-0."""
     if parts == 0:
         return None
     core = list(version.core[:parts])
     core[-1] += 1
-    return Version(*(core + [0, 0])[:3], ("0",))
+    return _version_of(core, ("0",))
 
 
 NOTHING: Final = (Comparator("<", Version(0, 0, 0, ("0",))),)
