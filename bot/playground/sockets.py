@@ -59,6 +59,7 @@ class Sockets:
         self._linked = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[JsonObject]] = {}
         self.delivered: list[Envelope] = []
+        self.opened = 0
         self.accepting = True
 
     @property
@@ -81,6 +82,7 @@ class Sockets:
         await websocket.accept()
         link = Link(websocket)
         self._links.append(link)
+        self.opened += 1
         try:
             await link.send(self._hello())
             self._linked.set()

@@ -1,0 +1,186 @@
+"""The twin's connections: redelivery, refresh, tickets, signed requests, rates, failures."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import aiohttp
+import pytest
+from aiohttp import web
+from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
+
+from bot.playground import Installation, Playground
+from bot.playground.faults import Fault
+from engine.errors import ConfigurationError
+from tests.support.slack_twin import SlackTwin
+
+
+@pytest.fixture
+async def twin():
+    async with SlackTwin(ack_seconds=1.0, event_pauses=(0.0, 0.0)) as twin:
+        yield twin
+
+
+async def new_link(twin: SlackTwin, session: aiohttp.ClientSession):
+    """Open a Socket Mode connection by hand, after the app token's ticket."""
+    opened = await twin.client().apps_connections_open(app_token=twin.playground.app_token)
+    link = await session.ws_connect(opened["url"])
+    hello = await link.receive_json()
+    assert hello["type"] == "hello"
+    return link, opened["url"]
+
+
+async def test_a_ticket_opens_one_connection(twin):
+    async with aiohttp.ClientSession() as session:
+        link, url = await new_link(twin, session)
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(url)
+        await link.close()
+
+
+async def test_only_the_app_token_opens_connections(twin):
+    with pytest.raises(SlackApiError, match="not_allowed_token_type"):
+        await twin.client().apps_connections_open(app_token=twin.playground.bot_token)
+
+
+async def test_an_envelope_comes_again_when_the_connection_ends_before_its_ack(twin):
+    async with aiohttp.ClientSession() as session:
+        first, _ = await new_link(twin, session)
+        sending = asyncio.create_task(twin.command("alice", "general", "/pao help"))
+        lost = await first.receive_json()
+        await first.close()
+        second, _ = await new_link(twin, session)
+        again = await second.receive_json()
+        assert again == lost
+        answer = {"envelope_id": again["envelope_id"], "payload": {"text": "late but there"}}
+        await second.send_json(answer)
+        await sending
+        await second.close()
+    assert [m.text for m in twin.ephemerals("alice")] == ["late but there"]
+
+
+async def test_an_event_is_sent_again_until_it_is_acknowledged(twin):
+    async with aiohttp.ClientSession() as session:
+        link, _ = await new_link(twin, session)
+        twin.open_home("alice")
+        envelopes = [await link.receive_json() for _ in range(2)]
+        await link.send_json({"envelope_id": envelopes[1]["envelope_id"]})
+        await link.close()
+    assert [e["retry_attempt"] for e in envelopes] == [0, 1]
+    assert len({e["payload"]["event_id"] for e in envelopes}) == 1
+
+
+async def test_an_app_survives_refresh_and_loss_of_its_connection(twin):
+    app = AsyncApp(client=twin.client(), request_verification_enabled=False)
+
+    @app.command("/pao")
+    async def answer(ack):
+        await ack("still here")
+
+    async with twin.connected(app) as handler:
+        sockets = twin.playground.sockets
+        first = sockets.opened
+        await sockets.refresh()
+        await twin.until(lambda: sockets.opened > first and sockets.connected == 1)
+        second = sockets.opened
+        await sockets.drop()
+        await twin.until(lambda: sockets.opened > second and sockets.connected == 1)
+        await twin.command("alice", "general", "/pao help")
+        assert await handler.client.is_connected()
+    assert twin.ephemerals("alice")[0].text == "still here"
+
+
+async def test_signed_requests_reach_an_app_over_http():
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/slack/events"
+    async with SlackTwin(request_url=address) as twin:
+        app = AsyncApp(client=twin.client(), signing_secret=twin.playground.signing_secret)
+
+        @app.command("/pao")
+        async def answer(ack, command):
+            await ack(f"by HTTP: {command['text']}")
+
+        async def serve(request: web.Request) -> web.Response:
+            return await to_aiohttp_response(
+                await app.async_dispatch(await to_bolt_request(request))
+            )
+
+        server = web.Application()
+        server.router.add_post("/slack/events", serve)
+        runner = web.AppRunner(server)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        try:
+            assert await twin.playground.gestures.delivery.verify()
+            await twin.command("bob", "general", "/pao status")
+            twin.playground.gestures.delivery._secret = "another"
+            await twin.command("bob", "general", "/pao status")
+        finally:
+            await runner.cleanup()
+    texts = [m.text for m in twin.ephemerals("bob")]
+    assert texts[0] == "by HTTP: status"
+    assert "dispatch_failed" in texts[1]
+
+
+async def test_the_published_rates_answer_429_with_retry_after(twin):
+    client = twin.client()
+    twin.faults.rate_limits = True
+    await client.chat_postMessage(channel="#platform", text="one")
+    await client.chat_postMessage(channel="#requests", text="another channel")
+    with pytest.raises(SlackApiError) as refused:
+        await client.chat_postMessage(channel="#platform", text="two")
+    assert refused.value.response.status_code == 429
+    assert refused.value.response["error"] == "ratelimited"
+    assert int(refused.value.response.headers["Retry-After"]) >= 1
+
+
+async def test_a_scripted_rate_limit_is_ridden_out_by_slack_sdk(twin):
+    client = twin.client(retry_handlers=[AsyncRateLimitErrorRetryHandler(max_retry_count=1)])
+    twin.faults.rate_limit_next("chat.postMessage", retry_after=0)
+    await client.chat_postMessage(channel="#platform", text="patient")
+    assert [m.text for m in twin.messages("platform")] == ["patient"]
+
+
+async def test_a_scripted_fault_strikes_once(twin):
+    client = twin.client()
+    twin.faults.next_calls("chat.update", Fault("fatal_error"))
+    posted = await client.chat_postMessage(channel="#platform", text="one")
+    with pytest.raises(SlackApiError, match="fatal_error"):
+        await client.chat_update(channel=posted["channel"], ts=posted["ts"], text="two")
+    await client.chat_update(channel=posted["channel"], ts=posted["ts"], text="two")
+    assert [m.text for m in twin.messages("platform")] == ["two"]
+
+
+async def test_a_taken_port_is_told_with_its_number_and_the_option():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"port {port}.*--port"):
+            await Playground(port=port).start()
+
+
+async def test_stop_is_fine_before_start_and_twice():
+    playground = Playground()
+    await playground.stop()
+    await playground.start()
+    await playground.stop()
+    await playground.stop()
+
+
+async def test_the_scopes_and_events_of_the_manifest_are_what_the_app_has():
+    manifest = {
+        "display_information": {"name": "PAO"},
+        "features": {"slash_commands": [{"command": "/pao", "description": "Order"}]},
+        "oauth_config": {"scopes": {"bot": ["chat:write"]}},
+        "settings": {"event_subscriptions": {"bot_events": ["app_home_opened"]}},
+    }
+    async with SlackTwin(installation=Installation.from_manifest(manifest)) as twin:
+        with pytest.raises(SlackApiError) as refused:
+            await twin.client().users_info(user=twin.user("alice"))
+        assert refused.value.response["error"] == "missing_scope"
+        assert refused.value.response["needed"] == "users:read"
+        with pytest.raises(SlackApiError, match="not_in_channel"):
+            await twin.client().chat_postMessage(channel="#general", text="hello")
