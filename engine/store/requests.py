@@ -1,0 +1,470 @@
+"""Requests, their steps and attempts, as rows: what submit writes and what views read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from engine.store import queries
+from engine.store.pool import Connection
+from engine.store.rows import clean, jsonb, row_or_none, rows, run, value, values
+
+_sql = queries.load("requests")
+_ID = re.compile(r"[a-z0-9-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """A catalog item as a submission needs it, sections as written."""
+
+    id: UUID
+    kind: str
+    name: str
+    slug: str
+    display_name: str
+    version: str
+    description: str | None
+    owner: str
+    tags: Sequence[str]
+    category: str | None
+    icon: str | None
+    channel: str | None
+    is_active: bool
+    lifecycle: str
+    replaced_by: str | None
+    access: Mapping[str, Any] | None
+    approval: Mapping[str, Any] | None
+    presentation: Mapping[str, Any]
+    fulfillment: Mapping[str, Any]
+    dependencies: Sequence[Mapping[str, Any]]
+    source_commit: str | None
+    source_file_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRequest:
+    """The request that was submitted under an idempotency key."""
+
+    id: UUID
+    request_id: str
+    submission_hash: str | None
+    requester_user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """A create to be written."""
+
+    id: UUID
+    suffix: str
+    item_id: UUID
+    version: str
+    parameters: Mapping[str, Any]
+    user_id: str
+    team: str
+    email: str | None
+    key: str | None
+    hash: str
+    title: str
+    source: str
+    submitted_by: str
+    channel: str | None
+    commit: str | None
+    plan: Mapping[str, Any]
+    not_before: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step to be written. `depends_on` holds step ids of the same request."""
+
+    step_id: str
+    step_name: str
+    step_type: str
+    step_config: Mapping[str, Any]
+    position: int
+    depends_on: tuple[str, ...]
+    component: str | None = None
+    section: str = "automation"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An instance that a new one may depend on."""
+
+    id: UUID
+    instance_id: str
+    instance_name: str
+    instance_state: str
+    owner_user_id: str
+    owner_team: str
+    catalog_version: str
+    service_outputs: Mapping[str, Any] | None
+    catalog_name: str
+    catalog_slug: str
+    document_owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenDependency:
+    """A dependency to be written with a new instance."""
+
+    provider: UUID
+    type: str
+    name: str
+    config: Any
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """A request with the names of its document and instance."""
+
+    id: UUID
+    request_id: str
+    request_type: str
+    status: str
+    title: str
+    catalog_item: str | None
+    catalog_bundle: str | None
+    update_item: str | None
+    upgrade_item: str | None
+    catalog_version: str
+    parameters: Mapping[str, Any]
+    requester_user_id: str
+    requester_team: str | None
+    requester_email: str | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    subject_instance_id: UUID | None
+    instance_id: str | None
+    instance_name: str | None
+    plan: Mapping[str, Any]
+    reason: str | None
+    not_before: datetime | None
+    origin_channel: str | None
+    source: str
+    submitted_by: str | None
+    open_steps: int
+    failed_steps: int
+    catalog_commit: str | None
+    document_owner: str
+    overtaken: bool
+    touched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A step as views and recovery read it."""
+
+    id: UUID
+    step_id: str
+    step_name: str
+    step_type: str
+    step_config: Mapping[str, Any]
+    status: str
+    position: int
+    depends_on: Sequence[str]
+    started_at: datetime | None
+    completed_at: datetime | None
+    outputs: Mapping[str, Any] | None
+    component: str | None
+    section: str
+    next_run_at: datetime | None
+    phase: str
+    skip_reason: str | None
+    attempt_count: int
+    attempt_group: int
+    external: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """An attempt of a step."""
+
+    id: UUID
+    step_id: UUID
+    attempt_number: int
+    status: str
+    started_at: datetime
+    completed_at: datetime | None
+    error_type: str | None
+    error_message: str | None
+    error_details: Any
+    logs_url: str | None
+    external_job_id: str | None
+    external_job_url: str | None
+    verification_result: Any
+    parameters: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRow:
+    """A ticket, or (`ticket_id` None) the outbox item that will make it."""
+
+    step_id: UUID | None
+    ticket_id: str | None
+    system: str
+    type: str
+    status: str
+    url: str | None
+    summary: str | None
+    last_error: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRequest:
+    """A request as lists show it."""
+
+    id: UUID
+    request_id: str
+    request_type: str
+    status: str
+    title: str
+    catalog_name: str | None
+    catalog_version: str
+    requester: str
+    team: str | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    instance_id: str | None
+    instance_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFilter:
+    """Which requests a list shows, and who looks. None does not filter."""
+
+    viewer: str
+    viewer_teams: tuple[str, ...]
+    admin: bool
+    user_id: str | None = None
+    teams: tuple[str, ...] | None = None
+    status: str | None = None
+    before: datetime | None = None
+    before_id: UUID | None = None
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """A piece of an attempt's log."""
+
+    attempt_number: int
+    text: str
+
+
+async def lock_key(connection: Connection, key: str) -> None:
+    """Let one transaction at a time submit under a key."""
+    await value(connection, _sql.lock_key, {"key": key})
+
+
+async def request_of_key(connection: Connection, key: str) -> KeyedRequest | None:
+    """Return the request that was submitted under the key."""
+    return await row_or_none(connection, _sql.request_of_key, {"key": key}, KeyedRequest)
+
+
+async def item_to_request(connection: Connection, name: str) -> ItemRow | None:
+    """Return the item of a name or slug, active or not, held until the transaction ends."""
+    return await row_or_none(connection, _sql.item_to_request, {"name": name}, ItemRow)
+
+
+async def names_of_items(connection: Connection) -> list[str]:
+    """Return the names that can be requested."""
+    return await values(connection, _sql.names_of_items, {})
+
+
+async def count_team_items(connection: Connection, team: str, item_id: UUID) -> int:
+    """Count the team's living instances of the item; others that count wait for this transaction."""
+    await value(connection, _sql.lock_team_items, {"team": team, "item_id": item_id})
+    parameters = {"team": team, "item_id": item_id}
+    return int(await value(connection, _sql.count_team_items, parameters))
+
+
+async def next_instance_number(connection: Connection, item_id: UUID) -> int:
+    """Return the number for an instance that is given no name."""
+    return int(await value(connection, _sql.next_instance_number, {"item_id": item_id}))
+
+
+async def providers(connection: Connection, instance_ids: Sequence[str]) -> list[Provider]:
+    """Return the instances of external ids; unknown ones are left out."""
+    return await rows(connection, _sql.providers, {"instance_ids": list(instance_ids)}, Provider)
+
+
+async def insert_request(connection: Connection, request: NewRequest) -> str:
+    """Write a create as `submitted`; return its external id."""
+    parameters = {
+        "id": request.id,
+        "suffix": request.suffix,
+        "item_id": request.item_id,
+        "version": request.version,
+        "parameters": jsonb(request.parameters),
+        "user_id": request.user_id,
+        "team": request.team,
+        "email": request.email,
+        "key": request.key,
+        "hash": request.hash,
+        "title": clean(request.title),
+        "source": request.source,
+        "submitted_by": request.submitted_by,
+        "channel": request.channel,
+        "commit": request.commit,
+        "plan": jsonb(request.plan),
+        "not_before": request.not_before,
+    }
+    return str(await value(connection, _sql.insert_request, parameters))
+
+
+async def insert_steps(
+    connection: Connection, request_id: UUID, steps: Sequence[PlannedStep]
+) -> None:
+    """Write the steps of a request, not due yet."""
+    planned = [
+        {
+            "step_id": step.step_id,
+            "step_name": step.step_name,
+            "step_type": step.step_type,
+            "step_config": step.step_config,
+            "position": step.position,
+            "depends_on": step.depends_on,
+            "waiting_on": len(step.depends_on),
+            "component": step.component,
+            "section": step.section,
+        }
+        for step in steps
+    ]
+    await run(connection, _sql.insert_steps, {"request_id": request_id, "steps": jsonb(planned)})
+
+
+async def insert_dependencies(
+    connection: Connection,
+    request_id: UUID,
+    instance_id: UUID,
+    chosen: Sequence[ChosenDependency],
+) -> None:
+    """Connect a new instance with its providers.
+
+    ConstraintViolated where a provider is on its way out, or the instance itself.
+    """
+    dependencies = [
+        {
+            "provider": str(dependency.provider),
+            "type": dependency.type,
+            "name": dependency.name,
+            "config": dependency.config,
+            "required": dependency.required,
+        }
+        for dependency in chosen
+    ]
+    parameters = {
+        "request_id": request_id,
+        "instance_id": instance_id,
+        "dependencies": jsonb(dependencies),
+    }
+    await run(connection, _sql.insert_dependencies, parameters)
+
+
+async def change_status(connection: Connection, request_id: UUID, status: str) -> None:
+    """Move a request; ConstraintViolated(check_status_transition) where that is not allowed."""
+    await value(connection, _sql.change_status, {"id": request_id, "status": status})
+
+
+async def set_reason(connection: Connection, request_id: UUID, reason: str | None) -> None:
+    """Say why the request is about to end."""
+    await run(connection, _sql.set_reason, {"id": request_id, "reason": clean(reason)})
+
+
+async def begin_steps(connection: Connection, request_id: UUID, timeout: float | None) -> int:
+    """Make the pending steps of a request that is in progress due; return how many are open."""
+    parameters = {"id": request_id, "timeout": timeout}
+    found = await rows(connection, _sql.begin_steps, parameters, _Begun)
+    return found[0].open
+
+
+async def insert_outbox(
+    connection: Connection,
+    kind: str,
+    key: str,
+    payload: Mapping[str, Any],
+    *,
+    request_id: UUID | None = None,
+    step_id: UUID | None = None,
+) -> None:
+    """Remember what must be done outside; the same key once."""
+    parameters = {
+        "kind": kind,
+        "key": key,
+        "payload": jsonb(payload),
+        "request_id": request_id,
+        "step_id": step_id,
+    }
+    await run(connection, _sql.insert_outbox, parameters)
+
+
+async def lock_request(connection: Connection, request_id: UUID) -> None:
+    """Take the request until the transaction ends."""
+    await value(connection, _sql.lock_request, {"id": request_id})
+
+
+async def request_row(connection: Connection, request_id: UUID) -> RequestRow | None:
+    """Return one request."""
+    return await row_or_none(connection, _sql.request_by_id, {"id": request_id}, RequestRow)
+
+
+async def matching_ids(connection: Connection, word: str) -> list[UUID]:
+    """Return the requests that an external id, or the beginning of one, may mean."""
+    if not _ID.fullmatch(word):
+        return []
+    exact = await values(connection, _sql.ids_exact, {"word": word})
+    return exact or await values(connection, _sql.ids_like, {"word": word})
+
+
+async def steps_of(connection: Connection, request_id: UUID) -> list[StepRow]:
+    """Return the steps of a request in their order."""
+    return await rows(connection, _sql.steps_of, {"request_id": request_id}, StepRow)
+
+
+async def attempts_of(connection: Connection, request_id: UUID) -> list[AttemptRow]:
+    """Return all attempts of a request's steps."""
+    return await rows(connection, _sql.attempts_of, {"request_id": request_id}, AttemptRow)
+
+
+async def tickets_of(connection: Connection, request_id: UUID) -> list[TicketRow]:
+    """Return the tickets of a request, those still to be made included."""
+    return await rows(connection, _sql.tickets_of, {"request_id": request_id}, TicketRow)
+
+
+async def list_requests(connection: Connection, wanted: RequestFilter) -> list[ListedRequest]:
+    """Return a page of requests, newest first."""
+    parameters = {
+        "viewer": wanted.viewer,
+        "viewer_teams": list(wanted.viewer_teams),
+        "admin": wanted.admin,
+        "user_id": wanted.user_id,
+        "teams": None if wanted.teams is None else list(wanted.teams),
+        "status": wanted.status,
+        "before": wanted.before,
+        "before_id": wanted.before_id,
+        "limit": wanted.limit,
+    }
+    return await rows(connection, _sql.list_requests, parameters, ListedRequest)
+
+
+async def log_lines(connection: Connection, request_id: UUID, step: str) -> list[LogChunk]:
+    """Return the log of a step, by attempt."""
+    return await rows(
+        connection, _sql.log_lines, {"request_id": request_id, "step": step}, LogChunk
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    pg_notify: str
+    open: int

@@ -1,0 +1,49 @@
+-- name: insert_events
+-- Write events: [{kind, request_id, step_id, instance_id, data}], and wake who reads them.
+WITH inserted AS (
+    INSERT INTO events (request_id, step_id, instance_id, kind, data)
+    SELECT request_id, step_id, instance_id, kind, coalesce(data, '{}')
+    FROM jsonb_to_recordset(%(events)s) AS event(
+        request_id UUID, step_id UUID, instance_id UUID, kind TEXT, data JSONB)
+)
+SELECT pg_notify('pao_events', '');
+
+-- name: add_consumer
+-- Begin to read at the first event that may still come.
+INSERT INTO consumers (name, window_from, window_to, last_event_id)
+VALUES (%(name)s, pg_snapshot_xmin(pg_current_snapshot()), pg_snapshot_xmin(pg_current_snapshot()), 0)
+ON CONFLICT (name) DO NOTHING;
+
+-- name: lead_consumer
+-- Whether this session reads for the consumer: one at a time.
+SELECT pg_try_advisory_lock(7303, hashtext(%(name)s));
+
+-- name: advance_window
+-- Open the next window of finished transactions when the present one is read to its end.
+UPDATE consumers
+SET window_from = window_to, window_to = pg_snapshot_xmin(pg_current_snapshot()),
+    last_event_id = 0, updated_at = clock_timestamp()
+WHERE name = %(name)s AND window_to < pg_snapshot_xmin(pg_current_snapshot());
+
+-- name: next_events
+-- The next events of the window, in order, with external ids.
+SELECT e.id, e.kind, e.at, e.data, r.request_id, s.step_id, si.instance_id
+FROM consumers c
+JOIN events e ON e.transaction_id >= c.window_from AND e.transaction_id < c.window_to
+    AND e.id > c.last_event_id
+LEFT JOIN service_requests r ON r.id = e.request_id
+LEFT JOIN request_steps s ON s.id = e.step_id
+LEFT JOIN service_instances si ON si.id = e.instance_id
+WHERE c.name = %(name)s
+ORDER BY e.id
+LIMIT %(limit)s;
+
+-- name: move_cursor
+-- Say that everything up to an event was handled.
+UPDATE consumers SET last_event_id = %(event_id)s, updated_at = clock_timestamp()
+WHERE name = %(name)s AND last_event_id < %(event_id)s;
+
+-- name: park_event
+-- Put an event aside that the consumer cannot handle.
+INSERT INTO parked_events (consumer, event_id, error) VALUES (%(name)s, %(event_id)s, %(error)s)
+ON CONFLICT DO NOTHING;
