@@ -124,7 +124,7 @@ def by_type(variants: Mapping[str, Check]) -> Check:
             complain(problems, "must provide an object", at)
         elif "type" not in value:
             complain(problems, "missing required field: type", at)
-        elif value["type"] not in variants:
+        elif not isinstance(value["type"], str) or value["type"] not in variants:
             complain(problems, f"unsupported type: {value['type']}", f"{at}/type")
         else:
             variants[value["type"]](value, at, problems)
