@@ -8,10 +8,10 @@ import struct
 from collections.abc import Sequence
 
 import pytest
-from tests.support.raw_server import answer, raw_server
 
 from engine.errors import OutboundRefused, StepFailed
 from engine.outbound import LARGEST_ANSWER, Outbound, Response, failure_of, retry_after
+from tests.support.raw_server import answer, raw_server
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 LOOPBACK = ["127.0.0.0/8"]
