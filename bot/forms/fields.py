@@ -10,8 +10,6 @@ Elements are plain dictionaries: sixty fields must cost no more than writing the
 Source of shapes and limits: docs.slack.dev/reference/block-kit/block-elements.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -166,9 +164,7 @@ def _json(field: BaseField, value: Json) -> Element:
     text = value
     if value is not None and not isinstance(value, str):
         text = json.dumps(value, indent=2, ensure_ascii=False, default=_plain_number)
-    return _typed(
-        field, {"type": "plain_text_input", "action_id": ACTION, "multiline": True}, text
-    )
+    return _typed(field, {"type": "plain_text_input", "action_id": ACTION, "multiline": True}, text)
 
 
 def _typed(field: BaseField, element: Element, value: Json, most: int | None = None) -> Element:
@@ -181,9 +177,7 @@ def _typed(field: BaseField, element: Element, value: Json, most: int | None = N
     return element
 
 
-def _other_block(
-    field: SelectionField, value: Json, prefix: str, *, controls: bool
-) -> Block:
+def _other_block(field: SelectionField, value: Json, prefix: str, *, controls: bool) -> Block:
     chosen = _initial_option(field, value) is not None
     element: Element = {"type": "plain_text_input", "action_id": OTHER}
     text = None if chosen or value is None else _as_text(value)
@@ -344,10 +338,8 @@ def _date(field: DateField, value: Json) -> Element:
     return _with(element, initial_date=_iso_date(value))
 
 
-def _datetime(field: BaseField, value: Json) -> Element:
-    return _with(
-        {"type": "datetimepicker", "action_id": ACTION}, initial_date_time=_epoch(value)
-    )
+def _datetime(_: BaseField, value: Json) -> Element:
+    return _with({"type": "datetimepicker", "action_id": ACTION}, initial_date_time=_epoch(value))
 
 
 def _time(field: TimeField, value: Json) -> Element:
@@ -453,8 +445,9 @@ FIELD_TYPES: Final[Mapping[str, FieldType]] = {
     ),
     "multiselect": FieldType(
         _multiselect,
-        lambda field, entry: [_chosen(field, one) for one in entry.get("selected_options") or ()]
-        or None,
+        lambda field, entry: (
+            [_chosen(field, one) for one in entry.get("selected_options") or ()] or None
+        ),
     ),
     "secret": FieldType(_text_input, _value),
     "json": FieldType(_json, _value, as_text=True),

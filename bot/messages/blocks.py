@@ -1,7 +1,5 @@
 """The blocks that messages and views are built of. Texts that come in are already safe markup."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -83,7 +81,7 @@ def confirmation(title: str, text: str, confirm: str, deny: str = "Go back") -> 
     }
 
 
-def modal(  # noqa: PLR0913 - a view's parts, each by name
+def modal(
     title: str,
     blocks: Sequence[Block],
     *,

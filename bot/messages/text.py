@@ -1,12 +1,10 @@
 """Text as Slack takes it: escaped, never too long, never empty.
 
 Lengths are in code points, as Slack counts them. Everything that comes from outside the bot passes
-through `mrkdwn`, `plain`, `code` or `link` on its way out, so that it can neither mention a channel,
-nor fake a link, nor make Slack refuse the message.
+through `escaped`, `plain`, `code` or `link` on its way out, so that it can neither mention a
+channel, nor fake a link, nor make Slack refuse the message.
 Sources: docs.slack.dev/messaging/formatting-message-text, docs.slack.dev/reference/block-kit.
 """
-
-from __future__ import annotations
 
 import re
 from datetime import datetime
@@ -40,7 +38,7 @@ def escape(text: str) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """Return at most `limit` characters of `text`, with an ellipsis where something was left out."""
+    """Return at most `limit` characters of `text`, with an ellipsis where some were left out."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -1,11 +1,8 @@
 """Where a request is told of: the channel, the thread, the card, and what the card shows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
-from psycopg.rows import class_row
-
+from engine.store import rows
 from engine.store.pool import Connection
 from engine.store.queries import load
 
@@ -24,14 +21,15 @@ class Conversation:
 
 async def find(connection: Connection, request_id: str) -> Conversation | None:
     """Return the place of a request (external id), or None where it has none yet."""
-    async with connection.cursor(row_factory=class_row(Conversation)) as cursor:
-        await cursor.execute(_sql.find_conversation, {"request_id": request_id})
-        return await cursor.fetchone()
+    return await rows.row_or_none(
+        connection, _sql.find_conversation, {"request_id": request_id}, Conversation
+    )
 
 
 async def keep(connection: Connection, request_id: str, conversation: Conversation) -> None:
     """Remember the place of a request (external id); of an unknown one nothing is kept."""
-    await connection.execute(
+    await rows.run(
+        connection,
         _sql.keep_conversation,
         {
             "request_id": request_id,

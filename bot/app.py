@@ -1,0 +1,105 @@
+"""The Bolt app: what stands around every listener. The listeners themselves are in `handlers`.
+
+`build_app` gives an app without listeners; `handlers.register(app, services)` adds them. The person
+becomes an Actor inside the work, not in the middleware: looking somebody up may need Slack and the
+database, and an acknowledgement waits for nothing.
+"""
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.http_retry.builtin_async_handlers import AsyncConnectionErrorRetryHandler
+from slack_sdk.web.async_client import AsyncWebClient
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bot.background import Background
+from bot.identity import Identity
+from engine import Engine
+
+SLACK_API: Final = "https://slack.com/api/"
+CALL_SECONDS: Final = 10
+"""How long one call of the Web API may take."""
+
+_OAUTH = ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
+
+AckHook = Callable[[str, float], None]
+"""Is told the kind of a payload and the seconds until it was acknowledged."""
+
+log = structlog.get_logger(__name__)
+
+
+def _unmeasured(_kind: str, _seconds: float) -> None:
+    """Take no measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What listeners and the notifier work with."""
+
+    engine: Engine
+    client: AsyncWebClient
+    identity: Identity
+    background: Background = field(default_factory=Background)
+    on_ack: AckHook = _unmeasured
+
+    @classmethod
+    def of(cls, client: AsyncWebClient, engine: Engine, *, on_ack: AckHook = _unmeasured) -> "Services":
+        """Return the services around one client and one engine."""
+        return cls(engine, client, Identity(engine, client), on_ack=on_ack)
+
+
+def slack_client(token: str, api_url: str | None = None, **arguments: Any) -> AsyncWebClient:
+    """Return a client of Slack's Web API; `api_url` is another server that speaks it.
+
+    It repeats a call whose connection broke, and nothing else: who waits out a rate limit inside a
+    call loses the three seconds in which a form may open. The notifier waits by itself.
+    """
+    return AsyncWebClient(
+        token=token,
+        base_url=api_url or SLACK_API,
+        timeout=CALL_SECONDS,
+        retry_handlers=[AsyncConnectionErrorRetryHandler(max_retry_count=1)],
+        **arguments,
+    )
+
+
+def build_app(services: Services, *, signing_secret: str | None = None) -> AsyncApp:
+    """Return the app with its middleware; `signing_secret` is needed for Slack over HTTP."""
+    for name in _OAUTH:  # Bolt would switch to its installation flow by their mere presence
+        os.environ.pop(name, None)
+    app = AsyncApp(client=services.client, signing_secret=signing_secret or "unused")
+    app.middleware(_with_log_context)
+    return app
+
+
+def http_endpoint(app: AsyncApp) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint for `/slack/events`; Bolt checks the signature and the time in it."""
+    return AsyncSlackRequestHandler(app).handle
+
+
+def kind_of(body: Mapping[str, Any]) -> str:
+    """Return the kind of a payload: command, event_callback, block_actions, view_submission ..."""
+    return "command" if "command" in body else str(body.get("type", "unknown"))
+
+
+def user_of(body: Mapping[str, Any]) -> str:
+    """Return the Slack user id of the person who did it; empty where nobody did."""
+    user = body.get("user") or body.get("event", {}).get("user")
+    return str(user["id"] if isinstance(user, Mapping) else user or body.get("user_id") or "")
+
+
+async def _with_log_context(
+    body: dict[str, Any], context: dict[str, Any], next: Callable[[], Awaitable[None]]  # noqa: A002
+) -> None:
+    """Give every line of this payload's work its kind and its person, and note when it came."""
+    context["received_at"] = time.monotonic()
+    structlog.contextvars.clear_contextvars()
+    with structlog.contextvars.bound_contextvars(slack=kind_of(body), user=user_of(body)):
+        await next()

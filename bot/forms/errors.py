@@ -1,0 +1,37 @@
+"""What the engine's value check found, put where the person can see and mend it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bot.forms.form import Filled, Form
+from bot.forms.pages import page_of, place_of
+from bot.messages.text import cut
+from engine import FieldError
+
+SENTENCE = 500
+"""Characters of a sentence under a field; Slack shows no more in a form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The errors of a submission: those under fields of the view at hand, and all others."""
+
+    here: Mapping[str, str]
+    """block_id -> sentence: Slack's `errors`."""
+    elsewhere: tuple[FieldError, ...] = ()
+
+    def page(self, form: Form, filled: Filled) -> int:
+        """Return the page that asks for the first field that stands elsewhere."""
+        return page_of(form, filled, self.elsewhere[0].field)
+
+
+def sort_out(errors: Iterable[FieldError], asked: frozenset[str]) -> Findings:
+    """Split errors by whether their field is among the input blocks `asked` of the view at hand."""
+    here: dict[str, str] = {}
+    elsewhere: list[FieldError] = []
+    for error in errors:
+        if (place := place_of(error.field)) in asked:
+            here.setdefault(place, cut(error.message, SENTENCE))
+        else:
+            elsewhere.append(error)
+    return Findings(here, tuple(elsewhere))

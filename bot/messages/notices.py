@@ -1,0 +1,160 @@
+"""Every sentence that we say in Slack: what happened, why, and what to do next.
+
+Sentences come out as safe markup; what is marked *plain* goes into plain_text objects.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from bot.messages.text import code, escaped, link, mention
+from engine import CatalogDetails, FieldError, PaoError, RequestView
+
+# Forms (plain)
+
+SUBMIT: Final = "Submit"
+NEXT: Final = "Next"
+BACK: Final = "Back"
+CANCEL: Final = "Cancel"
+CLOSE: Final = "Close"
+INSTANCE_NAME: Final = "Instance name"
+TEAM: Final = "Team"
+CHOOSE_TEAM: Final = "Choose a team"
+CHOOSE_SERVICE: Final = "Choose a running service"
+CHOOSE_ITEM: Final = "Search the catalog"
+START_ANEW: Final = "Start anew"
+OPEN_FORM: Final = "Open form"
+LOADING: Final = "One moment …"
+STILL_WORKING: Final = "Your request is being checked. This takes a little longer than usual."
+DONE: Final = "Done. You can close this window."
+
+NOTHING_ASKED: Final = "Nothing is asked. Press *Submit* to go ahead."
+
+
+def instance_name_hint(title: str) -> str:
+    """Plain."""
+    return f"What this {title} is called from now on. Left empty, it gets a name and a number."
+
+
+def connect_to(name: str) -> str:
+    """Plain."""
+    return f"Connect to: {name}"
+
+
+def team_is(team: str) -> str:
+    """Tell whose the service will be, where there is no choice."""
+    return f"For team *{escaped(team, 200)}*"
+
+
+def page_number(at: int, count: int) -> str:
+    """Tell where one is in a long form."""
+    return f"Page {at} of {count}. What you entered is kept from page to page."
+
+
+def value_in_words(value: Any) -> str:
+    """Plain. A value as people read it."""
+    if value is None or value == "" or value == [] or value == ():
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(value_in_words(one) for one in value)
+    return str(value)
+
+
+def deprecated(title: str, replaced_by: str | None) -> str:
+    """Warn of an item that gets no new instances for long."""
+    instead = f" Use {code(replaced_by)} instead." if replaced_by else ""
+    return f":warning: *{escaped(title, 200)}* is deprecated.{instead}"
+
+
+DRAFT: Final = ":pencil: You have a draft: this is what you had entered. Secrets are not kept."
+EXPIRED_FORM: Final = (
+    ":hourglass: This form was open for too long, and what it held is gone. "
+    "Please enter it again."
+)
+MORE_IS_ASKED: Final = ":point_down: Because of your answers a little more is asked."
+DOUBLE_TRIGGER: Final = (
+    "Slack lets a form open only within three seconds of your click, and that time is over. "
+    "Nothing is lost: press the button."
+)
+OLD_VIEW: Final = (
+    "This window was made by an earlier release of the bot, so what you entered could not be "
+    "taken. Please open it again with `/pao`."
+)
+OLD_BUTTON: Final = (
+    "This button was made by an earlier release of the bot and does nothing any more. "
+    "`/pao help` shows what there is now."
+)
+
+
+def form_changed(details: CatalogDetails, before: Iterable[str], after: Iterable[str]) -> str:
+    """Tell what a sync changed of a form that is open; fields are given by their labels."""
+    was, is_now = list(before), list(after)
+    new = [label for label in is_now if label not in was]
+    gone = [label for label in was if label not in is_now]
+    told = [f"It is at version {code(details.entry.version)} now."]
+    if new:
+        told.append(f"New: {_listed(new)}.")
+    if gone:
+        told.append(f"Gone: {_listed(gone)}.")
+    return (
+        f":arrows_counterclockwise: *{escaped(details.entry.display_name, 200)}* was changed in "
+        f"the catalog while this form was open. {' '.join(told)} "
+        "What you entered is kept; please look it over and submit again."
+    )
+
+
+def not_accepted(errors: Sequence[FieldError]) -> str:
+    """List what is wrong with fields that are not on this page."""
+    lines = [f"• {code(error.field)}: {escaped(error.message, 300)}" for error in errors[:10]]
+    return ":warning: Please mend this first:\n" + "\n".join(lines)
+
+
+def submitted(view: RequestView, where: str | None) -> str:
+    """Confirm a submission, with a link to its thread if there is one already."""
+    thread = f" {link(where, 'Follow it in its thread')}." if where else ""
+    return (
+        f":white_check_mark: {code(view.request_id)} is on its way: "
+        f"*{escaped(view.title, 200)}*.{thread}"
+    )
+
+
+# Errors
+
+
+def error(problem: PaoError) -> str:
+    """Say an error of PAO: what happened, why, and what to do."""
+    cause = escaped(_sentence(problem.what, problem.why), 2000)
+    remedy = f"\n{escaped(_sentence(problem.do), 800)}" if problem.do else ""
+    return f":warning: {cause}{remedy}"
+
+
+def unexpected(incident: str) -> str:
+    """Say that something broke that nobody foresaw; the log has it under the id."""
+    return (
+        ":boom: Something went wrong inside the bot, and your action may not have been carried "
+        f"out. Look with `/pao requests` before you try again, and tell an admin {code(incident)}: "
+        "the log says more under that id."
+    )
+
+
+def not_allowed(problem: PaoError) -> str:
+    """Refuse a click, and say whom to ask."""
+    return f":no_entry: {escaped(_sentence(problem.what, problem.why), 1500)}" + (
+        f"\n{escaped(_sentence(problem.do), 800)}" if problem.do else ""
+    )
+
+
+def _sentence(*parts: str) -> str:
+    text = ": ".join(part.strip().rstrip(".") for part in parts if part.strip())
+    return text if text.endswith(("!", "?")) else text + "."
+
+
+def _listed(labels: Sequence[str]) -> str:
+    shown = ", ".join(code(label) for label in labels[:10])
+    return shown + (f" and {len(labels) - 10} more" if len(labels) > 10 else "")
+
+
+def person(user_id: str) -> str:
+    """Return a mention of a person, or the name of one whom Slack does not know."""
+    return mention(user_id)
