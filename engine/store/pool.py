@@ -238,7 +238,7 @@ def driver_errors() -> Iterator[None]:
 def wrapped(error: psycopg.Error) -> PaoError:
     """Return the error of PAO that stands for a driver's error."""
     diagnosis = error.diag
-    said = (diagnosis.message_primary or str(error).strip() or type(error).__name__,)
+    said = (diagnosis.message_primary or " ".join(str(error).split()) or type(error).__name__,)
     told = (*said, diagnosis.message_detail or "", diagnosis.message_hint or "")
     match error:
         case driver.NoDataFound():
