@@ -11,7 +11,7 @@ are bounded. A template is compiled once per text and kept.
   is looked up inside None; `default` stands in for both. In text None is nothing.
 - `{% if %}` and `{% for %}` only where `statements` allows them: texts of tickets, HTTP bodies.
 
-    template = compile_template("{{ name }}-db")
+    template = check_template("{{ name }}-db")
     template.references          # (Reference(("name",), 1),)
     template.render({"name": "shop"})
 """
@@ -46,8 +46,9 @@ __all__ = [
     "SecretLookup",
     "Template",
     "UnknownName",
-    "compile_condition",
-    "compile_template",
+    "check_condition",
+    "check_template",
+    "evaluate",
     "has_template",
     "json_text",
     "render",
@@ -83,7 +84,7 @@ def has_template(text: str) -> bool:
 
 
 @lru_cache(maxsize=8192)
-def compile_template(source: str, *, statements: bool = False) -> Template:
+def check_template(source: str, *, statements: bool = False) -> Template:
     """Read a text; raises TemplateError with the line where it breaks a rule."""
     body = source.strip() if _is_wrapped(source) else source
     block, references, is_expression = parse(body, statements=statements)
@@ -93,7 +94,7 @@ def compile_template(source: str, *, statements: bool = False) -> Template:
 
 
 @lru_cache(maxsize=2048)
-def compile_condition(source: str) -> Template:
+def check_condition(source: str) -> Template:
     """Read the expression of `when` or `approval.required`, with or without its braces."""
     wrapped = source if has_template(source) else "{{ " + source + " }}"
     block, references, is_expression = parse(wrapped.strip(), statements=False)
@@ -103,6 +104,11 @@ def compile_condition(source: str) -> Template:
             "a condition is one expression that gives true or false",
         )
     return Template(source, references, is_expression, block)
+
+
+def evaluate(expression: str, scope: Scope) -> bool:
+    """Return the decision of a `when` or `approval.required`; raises TemplateError."""
+    return check_condition(expression).decide(scope)
 
 
 def render(tree: Json, scope: Scope, *, statements: bool = False) -> Json:
@@ -135,7 +141,7 @@ def _render_leaf(text: str, run: Run, statements: bool, path: str) -> Json:
     if not has_template(text):
         return text
     try:
-        return _rendered(compile_template(text, statements=statements), run)
+        return _rendered(check_template(text, statements=statements), run)
     except TemplateError as error:
         error.field = error.field or path or None
         raise

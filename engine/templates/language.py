@@ -487,9 +487,7 @@ def _lookup(chain: tuple[str | int, ...]) -> Block:
         try:
             value = run.scope[name]  # type: ignore[index]
         except KeyError:
-            raise _Undefined(
-                f"There is no {name!r} here", f"there are {_names(run.scope)}"
-            ) from None
+            raise UnknownName(f"There is no {name!r} here", name, run.scope) from None
         for index, key in enumerate(keys, start=1):
             value = _inside(value, key, chain[:index])
         return value
