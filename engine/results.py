@@ -238,6 +238,58 @@ class InstanceSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class DecommissionCheck:
+    """Whether an instance may be decommissioned now."""
+
+    can_decommission: bool
+    reason: str | None
+    blocking_instances: Sequence[Mapping[str, Json]]
+    """[{instance_id, instance_name, instance_state, dependency_type, owner_user_id, owner_team, needs}]; `needs`
+    is the external id of the instance (this one or a member of the bundle) that is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """How one update or upgrade of an instance ended; `upgrade_request_id` is an external id."""
+
+    from_version: str | None
+    to_version: str
+    upgrade_type: str
+    upgrade_request_id: str | None
+    upgrade_item_name: str | None
+    upgraded_at: datetime
+    upgrade_duration_seconds: int | None
+    upgrade_status: str
+    rollback_available: bool
+    upgrade_notes: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One thing that happened to an instance: an event of it or of a request about it."""
+
+    kind: str
+    at: datetime
+    data: Mapping[str, Json]
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationView:
+    """An update or upgrade as seen from an instance; `reason` says why it is not eligible."""
+
+    operation_type: str
+    operation_name: str
+    operation_version: str
+    description: str | None
+    destructive: bool
+    downtime_required: bool
+    estimated_duration: str | None
+    eligible: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened, as consumers read it. `request_id`, `step_id` and `instance_id` are external ids."""
 

@@ -32,11 +32,13 @@ CREATE TABLE service_instances (
         (catalog_item_id IS NULL AND catalog_bundle_id IS NOT NULL)
     )
 );
+-- People shorten ids: the UNIQUE key finds whole ones, this one beginnings.
+CREATE INDEX idx_service_instances_instance_id_prefix ON service_instances(instance_id COLLATE "C");
 -- idx_service_instances_state is the prefix of idx_service_instances_state_updated.
 CREATE INDEX idx_service_instances_owner ON service_instances(owner_team, owner_user_id);
 CREATE INDEX idx_service_instances_created_at ON service_instances(created_at DESC, id DESC);
-CREATE INDEX idx_service_instances_catalog_item ON service_instances(catalog_item_id);
-CREATE INDEX idx_service_instances_catalog_bundle ON service_instances(catalog_bundle_id);
+CREATE INDEX idx_service_instances_catalog_item ON service_instances(catalog_item_id, created_at DESC, id DESC);
+CREATE INDEX idx_service_instances_catalog_bundle ON service_instances(catalog_bundle_id, created_at DESC, id DESC);
 CREATE INDEX idx_service_instances_name ON service_instances(instance_name);
 CREATE INDEX idx_service_instances_state_updated ON service_instances(instance_state, updated_at DESC);
 CREATE INDEX idx_service_instances_owner_state ON service_instances(owner_team, instance_state);
@@ -45,6 +47,18 @@ CREATE INDEX idx_service_instances_user_created ON service_instances(owner_user_
 CREATE INDEX idx_service_instances_creation_request ON service_instances(creation_request_id);
 CREATE INDEX idx_service_instances_provisioned ON service_instances(provisioned_at DESC)
     WHERE provisioned_at IS NOT NULL;
+
+-- An instance as lists show and search it.
+CREATE VIEW listed_instances AS
+SELECT si.id, si.instance_id, si.instance_name, si.instance_state,
+    coalesce(ci.name, cb.name) AS catalog_name,
+    coalesce(ci.slug, cb.slug) AS catalog_slug,
+    coalesce(ci.owner, cb.owner) AS document_owner,
+    si.catalog_item_id, si.catalog_bundle_id, si.catalog_version,
+    si.owner_user_id, si.owner_team, si.created_at, si.updated_at
+FROM service_instances si
+LEFT JOIN catalog_items ci ON ci.id = si.catalog_item_id
+LEFT JOIN catalog_bundles cb ON cb.id = si.catalog_bundle_id;
 
 ALTER TABLE service_requests
     ADD CONSTRAINT service_requests_target_instance_id_fkey FOREIGN KEY (target_instance_id)

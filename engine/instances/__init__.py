@@ -1,0 +1,1 @@
+"""Deployed services: reading them, who depends on whom, whether one may go."""
