@@ -109,8 +109,11 @@ class StepType(Protocol):
     outputs: ClassVar[frozenset[str] | None]
     """Names of the outputs where they are fixed (JiraTicket: key, url, status), None where they depend."""
 
-    async def start(self, context: StepContext) -> Outcome: ...
+    async def start(self, context: StepContext) -> Outcome:
+        """Do the work, or hand it over. Raises StepFailed."""
 
-    async def poll(self, context: StepContext) -> Outcome: ...
+    async def poll(self, context: StepContext) -> Outcome:
+        """Ask the outside system again. Raises StepFailed."""
 
-    async def cancel(self, context: StepContext) -> None: ...
+    async def cancel(self, context: StepContext) -> None:
+        """End what still runs outside, as far as it can be ended."""
