@@ -66,8 +66,8 @@ def size_of(value: Json) -> int:
 
 
 def dump_json(value: Json) -> str:
-    """Return JSON text; decimals are written as the numbers they are."""
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, default=_plain)
+    """Return JSON text in ASCII; decimals are written as the numbers they are."""
+    return json.dumps(value, allow_nan=False, default=_plain)
 
 
 def _check(depth: int) -> None:

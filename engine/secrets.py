@@ -9,14 +9,16 @@ id of its key, so that what a lost or retired key encrypted can be counted and n
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from engine.errors import ConfigurationError, NotFound, PaoError
-from engine.foreign_json import Json, dump_json, parse_json
+from engine.foreign_json import Json, dump_json
 
 LARGEST_SECRET = 64 << 10
 """Bytes of a secret's file."""
@@ -67,7 +69,7 @@ class Cipher:
 
         `key` is the key id that stands beside the ciphertext: it makes the error name the lost key.
         """
-        kept = parse_json(self._clear(ciphertext, key))
+        kept = json.loads(self._clear(ciphertext, key), parse_float=Decimal)
         if not isinstance(kept, Mapping) or kept.get("purpose") != purpose:
             raise SecretUnreadable(
                 "A stored secret is not where it belongs",

@@ -23,6 +23,7 @@ from engine.outbound.client import (
     Response,
     failure_of,
     retry_after,
+    same_origin,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "Response",
     "failure_of",
     "retry_after",
+    "same_origin",
 ]

@@ -207,6 +207,11 @@ def failure_of(response: Response) -> StepFailed | None:
     )
 
 
+def same_origin(one: str, other: str) -> bool:
+    """Whether two addresses share scheme, host and port: what is a secret of one is of both."""
+    return _origin(_parsed(one)) == _origin(_parsed(other))
+
+
 def retry_after(response: Response) -> float | None:
     """Return the seconds that the answer asks to wait (RFC 9110, 10.2.3), None where it does not.
 

@@ -1,0 +1,1 @@
+"""Step types: one kind of work each, driven by the engine through `base.StepType`."""

@@ -1,0 +1,1 @@
+"""Verifications: judgements on what a step has done, one file a family."""
