@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from engine.errors import Forbidden, NotFound
+from engine.errors import Forbidden, NotFound, PaoError
 from engine.results import Actor
 
 
@@ -81,6 +81,16 @@ TABLE: Final[Mapping[Action, frozenset[Relation]]] = {
     Action.AUDIT: _ADMINS,
     Action.STATS: _ADMINS,
 }
+
+
+class Denied(Exception):
+    """The table says no. The façade writes it to the audit log and raises `error` in its place."""
+
+    def __init__(self, action: Action, target: str | None, error: PaoError) -> None:
+        super().__init__(action, target)
+        self.action = action
+        self.target = target
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)

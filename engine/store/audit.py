@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from engine.foreign_json import clean
 from engine.store import queries
 from engine.store.pool import Connection
-from engine.store.rows import clean, jsonb, run, value
+from engine.store.rows import jsonb, run, value
 
 _sql = queries.load("audit")
 

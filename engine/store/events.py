@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from engine.events import NewEvent
+from engine.foreign_json import clean_text
 from engine.store import queries
 from engine.store.pool import Connection
-from engine.store.rows import clean_text, jsonb, rows, run, value
+from engine.store.rows import jsonb, rows, run, value
 
 _sql = queries.load("events")
 
@@ -51,7 +52,7 @@ async def write(connection: Connection, *events: NewEvent) -> None:
 
 
 async def add_consumer(connection: Connection, name: str) -> None:
-    """Begin to read, at the first event that may still come; nothing happens when it reads already."""
+    """Begin to read at the first event that may still come, unless it reads already."""
     await run(connection, _sql.add_consumer, {"name": name})
 
 

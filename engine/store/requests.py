@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from engine.foreign_json import clean
 from engine.store import queries
 from engine.store.pool import Connection
-from engine.store.rows import clean, jsonb, row_or_none, rows, run, value, values
+from engine.store.rows import jsonb, row_or_none, rows, run, value, values
 
 _sql = queries.load("requests")
 _ID = re.compile(r"[a-z0-9-]+")
@@ -42,6 +43,7 @@ class ItemRow:
     fulfillment: Mapping[str, Any]
     dependencies: Sequence[Mapping[str, Any]]
     source_commit: str | None
+    source_file_path: str | None
     source_file_hash: str | None
 
 
@@ -282,7 +284,7 @@ async def names_of_items(connection: Connection) -> list[str]:
 
 
 async def count_team_items(connection: Connection, team: str, item_id: UUID) -> int:
-    """Count the team's living instances of the item; others that count wait for this transaction."""
+    """Count the team's living instances of the item; others who count wait until this is over."""
     await value(connection, _sql.lock_team_items, {"team": team, "item_id": item_id})
     parameters = {"team": team, "item_id": item_id}
     return int(await value(connection, _sql.count_team_items, parameters))
@@ -381,9 +383,12 @@ async def set_reason(connection: Connection, request_id: UUID, reason: str | Non
     await run(connection, _sql.set_reason, {"id": request_id, "reason": clean(reason)})
 
 
-async def begin_steps(connection: Connection, request_id: UUID, timeout: float | None) -> int:
-    """Make the pending steps of a request that is in progress due; return how many are open."""
-    parameters = {"id": request_id, "timeout": timeout}
+async def begin_steps(connection: Connection, request_id: UUID, seconds: float | None) -> int:
+    """Make the pending steps of a request that is in progress due; return how many are open.
+
+    `seconds`: the timeout of the whole sequence.
+    """
+    parameters = {"id": request_id, "timeout": seconds}
     found = await rows(connection, _sql.begin_steps, parameters, _Begun)
     return found[0].open
 
@@ -406,6 +411,17 @@ async def insert_outbox(
         "step_id": step_id,
     }
     await run(connection, _sql.insert_outbox, parameters)
+
+
+async def reserve_instance(connection: Connection, request_id: UUID, name: str) -> UUID:
+    """Make the instance of a create, in state provisioning; return its id."""
+    found = await value(connection, _sql.reserve_instance, {"id": request_id, "name": name})
+    return UUID(str(found))
+
+
+async def wake(connection: Connection, channel: str) -> None:
+    """Tell whoever listens, at the commit, that there is something to look at."""
+    await value(connection, _sql.wake, {"channel": channel})
 
 
 async def lock_request(connection: Connection, request_id: UUID) -> None:

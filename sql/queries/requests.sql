@@ -11,7 +11,8 @@ FROM service_requests WHERE idempotency_key = %(key)s;
 -- A catalog item by name or slug, active or not, held against a sync until the transaction ends.
 SELECT id, 'CatalogItem' AS kind, name, slug, coalesce(display_name, name) AS display_name, version,
        description, owner, tags, category, icon, channel, is_active, lifecycle, replaced_by, access,
-       approval, presentation, fulfillment, dependencies, source_commit, source_file_hash
+       approval, presentation, fulfillment, dependencies, source_commit, source_file_path,
+       source_file_hash
 FROM catalog_items
 WHERE name = %(name)s OR slug = %(name)s
 ORDER BY is_active DESC, name = %(name)s DESC
@@ -225,3 +226,18 @@ JOIN step_attempts a ON a.step_id = s.id
 JOIN attempt_logs l ON l.attempt_id = a.id
 WHERE s.request_id = %(request_id)s AND s.step_id = %(step)s
 ORDER BY a.attempt_number, l.chunk;
+
+-- name: reserve_instance
+-- Make the instance of a create, in state provisioning.
+SELECT reserve_service_instance(%(id)s, %(name)s);
+
+-- name: wake
+-- Tell whoever listens that there is something to look at.
+SELECT pg_notify(%(channel)s, '');
+
+-- name: request_outputs
+-- What the completed steps of a request gave, later steps over earlier ones.
+SELECT coalesce(jsonb_object_agg(output.key, output.value ORDER BY s.position), '{}')
+FROM request_steps s CROSS JOIN LATERAL jsonb_each(s.outputs) AS output
+WHERE s.request_id = %(request_id)s AND s.section = 'automation' AND s.status = 'completed'
+  AND jsonb_typeof(s.outputs) = 'object';

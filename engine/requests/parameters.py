@@ -1,0 +1,146 @@
+"""Parameters of a request: checked by the document's fields, secrets sealed before they are stored.
+
+A sealed value is `{"$secret": id}` in the JSON column, and its ciphertext is bound to the request
+and the field (`parameter:<request>:<field>`), so it means nothing anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from engine.catalog.documents import Access
+from engine.catalog.fields import BaseField, SecretField
+from engine.catalog.moments import Clock
+from engine.catalog.value_types import Surroundings
+from engine.catalog.values import FieldError
+from engine.errors import InvalidInput
+from engine.people.permissions import group_name
+from engine.results import SECRET_DOTS, Actor
+from engine.secrets import Cipher
+from engine.store.secrets import EncryptedValue
+
+SECRET_KEY: Final = "$secret"  # noqa: S105 (the name of a key)
+
+
+def surroundings(actor: Actor, access: Access | None) -> Surroundings:
+    """Return what values are judged by: the person's time zone and the limits of their teams."""
+    return Surroundings(
+        clock=Clock(user_zone=actor.time_zone), narrowed=_narrowed(actor, access)
+    )
+
+
+def max_active(actor: Actor, access: Access | None) -> int | None:
+    """Return how many instances the person's teams may have, None where nothing limits them."""
+    bounds = [limit.max_active for limit in _limits(actor, access) if limit.max_active is not None]
+    return min(bounds, default=None)
+
+
+def refuse(errors: Sequence[FieldError]) -> None:
+    """Raise InvalidInput with all findings, unless there are none."""
+    if not errors:
+        return
+    first = errors[0]
+    rest = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+    raise InvalidInput(
+        f"{first.field}: {first.message.rstrip('.')}{rest}",
+        do="Correct the values and submit again",
+        field=first.field,
+        errors=errors,
+        code=first.code if len(errors) == 1 else None,
+    )
+
+
+def seal(
+    fields: Sequence[BaseField], values: Mapping[str, Any], cipher: Cipher, request_id: UUID
+) -> tuple[dict[str, Any], list[EncryptedValue]]:
+    """Return the values with secrets replaced by references, and the ciphertexts to keep."""
+    secret = {field.name for field in fields if isinstance(field, SecretField)}
+    sealed: dict[str, Any] = {}
+    kept: list[EncryptedValue] = []
+    for name, value in values.items():
+        if name in secret and not is_reference(value):
+            kept.append(encrypted(cipher, value, parameter_purpose(request_id, name)))
+            sealed[name] = reference(kept[-1].id)
+        else:
+            sealed[name] = value
+    return sealed, kept
+
+
+def encrypted(cipher: Cipher, value: Any, purpose: str) -> EncryptedValue:
+    """Encrypt a value for its place."""
+    ciphertext, key_id = cipher.encrypt(value, purpose)
+    return EncryptedValue(uuid4(), ciphertext.decode("ascii"), key_id, purpose)
+
+
+def parameter_purpose(request_id: UUID, field: str) -> str:
+    """Return what a secret parameter's ciphertext is bound to."""
+    return f"parameter:{request_id}:{field}"
+
+
+def output_purpose(step_id: UUID, key: str) -> str:
+    """Return what a secret output's ciphertext is bound to."""
+    return f"output:{step_id}:{key}"
+
+
+def reference(secret_id: UUID) -> dict[str, str]:
+    """Return what stands in a JSON column for a secret."""
+    return {SECRET_KEY: str(secret_id)}
+
+
+def is_reference(value: Any) -> bool:
+    """Say whether a JSON value stands for a secret."""
+    return isinstance(value, Mapping) and value.keys() == {SECRET_KEY}
+
+
+def references_in(data: Any) -> Iterator[UUID]:
+    """Yield the ids of all secrets that a JSON value refers to, however deep."""
+    if is_reference(data):
+        yield UUID(data[SECRET_KEY])
+    elif isinstance(data, Mapping):
+        for value in data.values():
+            yield from references_in(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from references_in(value)
+
+
+def with_dots(data: Any) -> Any:
+    """Return a JSON value as people see it: dots for secrets."""
+    if is_reference(data):
+        return SECRET_DOTS
+    if isinstance(data, Mapping):
+        return {key: with_dots(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [with_dots(value) for value in data]
+    return data
+
+
+def in_clear(data: Any, secrets: Mapping[UUID, Any]) -> Any:
+    """Return a JSON value with each reference replaced by what it stands for."""
+    if is_reference(data):
+        return secrets.get(UUID(data[SECRET_KEY]))
+    if isinstance(data, Mapping):
+        return {key: in_clear(value, secrets) for key, value in data.items()}
+    if isinstance(data, list):
+        return [in_clear(value, secrets) for value in data]
+    return data
+
+
+def _narrowed(actor: Actor, access: Access | None) -> dict[str, list[Any]]:
+    narrowed: dict[str, list[Any]] = {}
+    for limit in _limits(actor, access):
+        for name, allowed in (limit.fields or {}).items():
+            before = narrowed.get(name)
+            narrowed[name] = [v for v in allowed if before is None or v in before]
+    return narrowed
+
+
+def _limits(actor: Actor, access: Access | None) -> Iterator[Any]:
+    """Yield the limits for the person's teams; several of them hold together."""
+    teams = frozenset(actor.teams)
+    for limit in (access and access.limits) or ():
+        groups = {group_name(group) for group in (*(limit.teams or ()), *(limit.usergroups or ()))}
+        if not teams.isdisjoint(groups):
+            yield limit

@@ -1,0 +1,58 @@
+"""Tickets as items of the outbox: written with the change that calls for them, made later.
+
+What the ticket says is put together when it is made (engine/execution/tickets.py), from the state
+of that moment. The key makes sure that there is one ticket for one cause.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, Literal
+from uuid import UUID
+
+from engine.catalog.documents import Fulfillment
+from engine.events import STEPS_CHANNEL, NewEvent
+from engine.store import events, requests
+from engine.store.pool import Connection
+
+TICKET: Final = "ticket"
+"""The kind of outbox items that become tickets."""
+
+TicketType = Literal["fulfillment", "cleanup", "completion"]
+
+
+async def ask_for_manual_work(
+    connection: Connection, request_id: UUID, fulfillment: Fulfillment
+) -> None:
+    """Ask for the one ticket of a request that has no automation."""
+    await ask_for_ticket(connection, request_id, "fulfillment", fulfillment.manual.system)
+
+
+async def ask_for_ticket(
+    connection: Connection,
+    request_id: UUID,
+    ticket_type: TicketType,
+    system: str,
+    *,
+    group: int = 1,
+) -> None:
+    """Ask for a ticket of the request itself; `group` tells repeated causes apart."""
+    await requests.insert_outbox(
+        connection,
+        TICKET,
+        effect_key(request_id, f"ticket:{ticket_type}", group),
+        {"type": ticket_type, "system": system},
+        request_id=request_id,
+    )
+    await events.write(
+        connection,
+        NewEvent(
+            "ticket.requested", request_id, data={"type": ticket_type, "system": system}
+        ),
+    )
+    await requests.wake(connection, STEPS_CHANNEL)
+
+
+def effect_key(request_id: UUID, subject: str, group: int) -> str:
+    """Return the idempotency key of an effect: of request, step (or other subject) and group."""
+    return hashlib.sha256(f"{request_id}:{subject}:{group}".encode()).hexdigest()[:40]

@@ -1,0 +1,274 @@
+"""Requests as people see them: found by an id that may be shortened, secrets as dots."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from engine.errors import InvalidInput
+from engine.people.permissions import Action, Denied, Subject, hidden, may, refusal
+from engine.requests.parameters import is_reference, references_in, with_dots
+from engine.results import (
+    Actor,
+    AttemptView,
+    Page,
+    RequestSummary,
+    RequestView,
+    StepView,
+    TicketView,
+)
+from engine.store import requests
+from engine.store.paging import read_cursor, write_cursor
+from engine.store.pool import Connection
+from engine.store.requests import (
+    AttemptRow,
+    ListedRequest,
+    RequestFilter,
+    RequestRow,
+    StepRow,
+    TicketRow,
+)
+
+ABORTABLE: Final = frozenset({"in_progress", "failed", "resuming"})
+CANCELLABLE: Final = frozenset({"submitted", "validating", "in_progress"})
+STATUSES: Final = (
+    "submitted",
+    "validating",
+    "in_progress",
+    "completed",
+    "failed",
+    "cancelled",
+    "resuming",
+    "aborted",
+)
+LONGEST_PAGE: Final = 200
+
+
+async def find(
+    connection: Connection, actor: Actor, request_id: str, action: Action = Action.SEE_REQUEST
+) -> RequestRow:
+    """Return the request that the person means and may act on.
+
+    Raises Denied: with NotFound where it does not exist or may not be seen, with Forbidden where it
+    may be seen but not acted on. InvalidInput where a shortened id means several.
+    """
+    found = [await _row(connection, id_) for id_ in await _candidates(connection, request_id)]
+    seen = [row for row in found if may(actor, Action.SEE_REQUEST, subject_of(row))]
+    if not seen:
+        raise Denied(action, request_id, hidden("Request", request_id))
+    if len(seen) > 1:
+        ids = ", ".join(row.request_id for row in seen[:5])
+        raise InvalidInput(
+            f"{request_id} means several requests", f"{ids} begin with it", "Give more of the id"
+        )
+    if not may(actor, action, subject_of(seen[0])):
+        raise Denied(action, seen[0].request_id, refusal(action))
+    return seen[0]
+
+
+async def view(connection: Connection, request_id: UUID) -> RequestView:
+    """Return the request whole, without asking who looks."""
+    row = await _row(connection, request_id)
+    steps = await requests.steps_of(connection, request_id)
+    attempts = await requests.attempts_of(connection, request_id)
+    tickets = await requests.tickets_of(connection, request_id)
+    return _view(row, steps, attempts, tickets)
+
+
+async def page(
+    connection: Connection,
+    actor: Actor,
+    *,
+    scope: str = "mine",
+    status: str | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
+) -> Page[RequestSummary]:
+    """Return a page of the requests that the person may see, newest first."""
+    wanted = _filter(actor, scope, status, min(max(limit, 1), LONGEST_PAGE), cursor)
+    found = await requests.list_requests(connection, wanted)
+    listed = found[: wanted.limit - 1]
+    more = len(found) == wanted.limit
+    next_cursor = write_cursor(listed[-1].created_at, listed[-1].id) if more else None
+    return Page([_summary(row) for row in listed], next_cursor)
+
+
+def subject_of(row: RequestRow) -> Subject:
+    """Return what the permission table needs to know of a request."""
+    return Subject(
+        holder=row.requester_user_id, team=row.requester_team, document_owner=row.document_owner
+    )
+
+
+def declared_outputs(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the outputs that a step's document declares."""
+    return tuple(config.get("outputs") or ())
+
+
+async def _candidates(connection: Connection, request_id: str) -> Sequence[UUID]:
+    return await requests.matching_ids(connection, request_id.strip().lower())
+
+
+async def _row(connection: Connection, request_id: UUID) -> RequestRow:
+    row = await requests.request_row(connection, request_id)
+    if row is None:
+        raise hidden("Request", str(request_id))
+    return row
+
+
+def _filter(
+    actor: Actor, scope: str, status: str | None, limit: int, cursor: str | None
+) -> RequestFilter:
+    if scope not in ("mine", "team", "all"):
+        raise InvalidInput(f"There is no scope {scope!r}", do="Use mine, team or all")
+    if status is not None and status not in STATUSES:
+        raise InvalidInput(f"There is no status {status!r}", do=f"Use one of {', '.join(STATUSES)}")
+    before, before_id = read_cursor(cursor) if cursor else (None, None)
+    return RequestFilter(
+        viewer=actor.user_id if actor.is_active else "",
+        viewer_teams=actor.teams if actor.is_active else (),
+        admin=actor.is_admin and actor.is_active,
+        user_id=actor.user_id if scope == "mine" else None,
+        teams=actor.teams if scope == "team" else None,
+        status=status,
+        before=before,
+        before_id=before_id,
+        limit=limit + 1,
+    )
+
+
+def _view(
+    row: RequestRow,
+    steps: Sequence[StepRow],
+    attempts: Sequence[AttemptRow],
+    tickets: Sequence[TicketRow],
+) -> RequestView:
+    attempts_of: dict[UUID, list[AttemptRow]] = defaultdict(list)
+    for attempt in attempts:
+        attempts_of[attempt.step_id].append(attempt)
+    tickets_of: dict[UUID | None, list[TicketView]] = defaultdict(list)
+    for ticket in tickets:
+        tickets_of[ticket.step_id].append(_ticket(ticket))
+    outputs = _outputs(steps)
+    return RequestView(
+        request_id=row.request_id,
+        request_type=row.request_type,
+        status=row.status,
+        title=row.title,
+        catalog_item=row.catalog_item,
+        catalog_bundle=row.catalog_bundle,
+        update_item=row.update_item,
+        upgrade_item=row.upgrade_item,
+        catalog_version=row.catalog_version,
+        parameters=with_dots(row.parameters),
+        requester=row.requester_user_id,
+        team=row.requester_team,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        completed_at=row.completed_at,
+        steps=[_step(step, attempts_of[step.id], tickets_of[step.id]) for step in steps],
+        instance_id=row.instance_id,
+        instance_name=row.instance_name,
+        outputs=with_dots(outputs) if row.status == "completed" else None,
+        tickets=tickets_of[None],
+        can_resume=row.status == "failed" and not row.overtaken,
+        can_abort=row.status in ABORTABLE,
+        can_cancel=row.status in CANCELLABLE and not row.touched,
+        reason=_reason(row),
+        not_before=row.not_before,
+        channel=row.plan.get("document", {}).get("channel"),
+        origin_channel=row.origin_channel,
+        requester_email=row.requester_email,
+        source="slack" if row.source == "slack" else "cli",
+        secret_outputs=tuple(key for key, value in outputs.items() if _has_secret(value)),
+    )
+
+
+def _reason(row: RequestRow) -> str | None:
+    if row.status == "failed" and row.overtaken and not row.reason:
+        return "Another request was made for the instance since; this one cannot be resumed."
+    return row.reason
+
+
+def _outputs(steps: Sequence[StepRow]) -> dict[str, Any]:
+    """Return what the request gave: the outputs of its steps, later ones over earlier ones."""
+    given: dict[str, Any] = {}
+    for step in steps:
+        if step.section == "automation" and step.status == "completed":
+            given |= step.outputs or {}
+    return given
+
+
+def _has_secret(value: Any) -> bool:
+    return is_reference(value) or any(True for _ in references_in(value))
+
+
+def _step(
+    row: StepRow, attempts: Sequence[AttemptRow], tickets: Sequence[TicketView]
+) -> StepView:
+    outputs = {} if row.status == "skipped" else row.outputs
+    return StepView(
+        step_id=row.step_id,
+        name=row.step_name,
+        type=row.step_type,
+        status=row.status,
+        depends_on=tuple(row.depends_on or ()),
+        started_at=row.started_at,
+        completed_at=row.completed_at,
+        outputs=None if outputs is None else with_dots(outputs),
+        attempts=[_attempt(attempt) for attempt in attempts],
+        tickets=tickets,
+        next_run_at=row.next_run_at if row.status in ("pending", "retrying") else None,
+        skip_reason=row.skip_reason,
+        phase=row.phase if row.status in ("running", "verifying") else None,
+        declared_outputs=declared_outputs(row.step_config),
+    )
+
+
+def _attempt(row: AttemptRow) -> AttemptView:
+    return AttemptView(
+        attempt_number=row.attempt_number,
+        status=row.status,
+        started_at=row.started_at,
+        completed_at=row.completed_at,
+        error_type=row.error_type,
+        error_message=row.error_message,
+        error_details=row.error_details,
+        logs_url=row.logs_url,
+        external_job_id=row.external_job_id,
+        external_job_url=row.external_job_url,
+        verification_result=row.verification_result,
+        parameters=row.parameters,
+    )
+
+
+def _ticket(row: TicketRow) -> TicketView:
+    return TicketView(
+        ticket_id=row.ticket_id,
+        system=row.system,
+        type=row.type,
+        status=row.status,
+        url=row.url,
+        summary=row.summary,
+        last_error=row.last_error,
+    )
+
+
+def _summary(row: ListedRequest) -> RequestSummary:
+    return RequestSummary(
+        request_id=row.request_id,
+        request_type=row.request_type,
+        status=row.status,
+        title=row.title,
+        catalog_name=row.catalog_name,
+        catalog_version=row.catalog_version,
+        requester=row.requester,
+        team=row.team,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        completed_at=row.completed_at,
+        instance_id=row.instance_id,
+        instance_name=row.instance_name,
+    )
