@@ -10,11 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aiohttp import ClientSession
+
+import handlers
+from bot.app import Services, build_app, http_endpoint, slack_client
 from bot.database import Database
+from bot.http import Endpoint, http_server
+from bot.notifier import Notifier
+from bot.settings import clear
+from bot.socket_mode import SocketMode
 from engine import Engine
 from engine.service import Service
 
@@ -42,6 +51,78 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         Engine(settings.engine_config(url, keys)) as engine,
     ):
         yield engine
+
+
+async def run_bot(settings: Settings) -> None:
+    """Run the engine and its Slack side until cancelled."""
+    assert settings.slack_bot_token is not None
+    access = SlackAccess(
+        bot_token=settings.slack_bot_token.get_secret_value(),
+        app_token=clear(settings.slack_app_token),
+        signing_secret=clear(settings.slack_signing_secret),
+        api_url=settings.slack_api_url,
+    )
+    async with open_engine(settings) as engine, bot_running(engine, access) as slack:
+        server = http_server(
+            lambda: _readiness(engine, slack), port=settings.http_port, slack=slack.endpoint
+        )
+        async with running(server):
+            await _for_ever()
+
+
+async def run_worker(settings: Settings) -> None:
+    """Run the engine without Slack until cancelled."""
+    async with open_engine(settings) as engine, running(engine.dispatcher()):
+        server = http_server(lambda: _readiness(engine, None), port=settings.http_port)
+        async with running(server):
+            await _for_ever()
+
+
+@dataclass(frozen=True, slots=True)
+class SlackAccess:
+    """How Slack, or what stands in for it, is reached: by Socket Mode with an app token, else over HTTP."""
+
+    bot_token: str
+    app_token: str | None = None
+    signing_secret: str | None = None
+    api_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlackSide:
+    """The running Slack side: its endpoint in HTTP mode, its connection in Socket Mode."""
+
+    endpoint: Endpoint | None
+    socket: SocketMode | None
+
+
+@asynccontextmanager
+async def bot_running(engine: Engine, access: SlackAccess) -> AsyncIterator[SlackSide]:
+    """Run dispatcher, notifier and listeners; stops what takes in work first, what does it last."""
+    async with ClientSession() as session:
+        client = slack_client(access.bot_token, access.api_url, session=session)
+        services = Services.of(client, engine)
+        app = build_app(services, signing_secret=access.signing_secret)
+        handlers.register(app, services)
+        socket = SocketMode(app, access.app_token) if access.app_token else None
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(running(engine.dispatcher()))
+            await stack.enter_async_context(running(Notifier(services)))
+            await stack.enter_async_context(running(services.background))
+            if socket is not None:
+                await stack.enter_async_context(running(socket))
+            yield SlackSide(None if socket else http_endpoint(app), socket)
+
+
+async def _readiness(engine: Engine, slack: SlackSide | None) -> Mapping[str, str | None]:
+    parts = dict(await engine.health())
+    if slack is not None and slack.socket is not None:
+        parts["slack"] = None if slack.socket.connected else "Socket Mode is not connected"
+    return parts
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
 
 
 def until_signalled(main: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -13,7 +13,7 @@ from bot.cli.errors import run
 COMMANDS = {
     "demo": ("bot.cli.demo", "Start everything with a playground in the browser."),
     "run": ("bot.cli.run", "Run the bot: Socket Mode with an app token, else HTTP."),
-    "worker": ("bot.cli.worker", "Run the engine without Slack."),
+    "worker": ("bot.cli.run", "Run the engine without Slack."),
     "catalog": ("bot.cli.catalog", "Sync, list, check and render the catalog."),
     "request": ("bot.cli.request", "Submit requests, follow and steer them."),
     "service": ("bot.cli.service", "Look at running services, change and retire them."),

@@ -13,9 +13,9 @@ import click
 
 from bot.cli.acting import acting, as_option
 from bot.cli.command import Invocation, group
+from bot.cli.driving import NOT_FOLLOWED, Follow, drive, follow_options, seconds
 from bot.cli.errors import DONE, NO
 from bot.cli.output import lines, printable, table
-from bot.cli.driving import NOT_FOLLOWED, Follow, drive, follow_options, seconds
 from bot.cli.parameters import Given, ParameterOptions, parameter_options
 
 if TYPE_CHECKING:

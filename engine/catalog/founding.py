@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,6 +42,20 @@ def found_repository(source: Path, target: Path) -> str:
         except OSError as error:
             raise _not_made(target, str(error)) from error
     return target.as_uri()
+
+
+def replace_in_documents(folder: Path, pattern: re.Pattern[str], text: str) -> None:
+    """Put `text` for every match in the repository's YAML files, and commit what changed."""
+    changed = []
+    for path in sorted(folder.rglob("*.y*ml")):
+        before = path.read_text("utf-8")
+        after = pattern.sub(text, before)
+        if after != before:
+            path.write_text(after, "utf-8")
+            changed.append(str(path.relative_to(folder)))
+    if changed:
+        _git(folder, "add", "--", *changed)
+        _git(folder, "commit", "--quiet", "--message", f"Use {text}", "--", *changed)
 
 
 def _commit(folder: Path) -> None:

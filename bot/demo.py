@@ -1,0 +1,123 @@
+"""`pao demo`: everything on one machine, with a playground in Slack's place and a small cloud to order from.
+
+What it adds to a bot (`bot.process`): a catalog repository made from the examples, in DATA_DIR/demo/catalog, where
+it may be edited and committed to; the cloud that those examples call; and the playground. DATA_DIR/demo/pao.yml holds
+the same settings for the command line, so that both work on one database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bot
+from bot.demo_cloud import DemoCloud
+from bot.panel import Panel
+from bot.playground import Playground
+from bot.process import SlackAccess, bot_running, open_engine, running
+from engine.catalog.founding import BRANCH, found_repository, replace_in_documents
+from engine.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
+    from engine import Engine
+
+EXAMPLES = Path(bot.__file__).parent.parent / "examples" / "catalog"
+
+CLOUD_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+"""What the example documents call; the only loopback addresses in them."""
+
+Say = Callable[[str], None]
+
+
+@asynccontextmanager
+async def demo_running(settings: Settings, *, port: int, say: Say) -> AsyncIterator[str]:
+    """Run the demo for as long as the block lasts, and give the playground's address, token included."""
+    folder = settings.data_dir / "demo"
+    playground = Playground(port=port, panel=(panel := Panel()))
+    async with _cloud() as cloud, running(playground):
+        say("Starting the database")
+        settings = await asyncio.to_thread(_prepared, settings, folder, playground, cloud.url)
+        async with open_engine(settings) as engine:
+            panel.engine = engine
+            say("Reading the catalog")
+            await _sync(engine, say)
+            access = SlackAccess(
+                bot_token=playground.bot_token,
+                app_token=playground.app_token,
+                api_url=playground.api_url,
+            )
+            async with bot_running(engine, access):
+                yield playground.url
+
+
+@asynccontextmanager
+async def _cloud() -> AsyncIterator[DemoCloud]:
+    """Run the cloud on the port that the examples name, or on any where that one is taken."""
+    cloud = DemoCloud()
+    try:
+        await cloud.start()
+    except ConfigurationError:
+        cloud = DemoCloud(0)
+        await cloud.start()
+    try:
+        yield cloud
+    finally:
+        await cloud.stop()
+
+
+def _prepared(settings: Settings, folder: Path, playground: Playground, cloud_url: str) -> Settings:
+    """Return the demo's settings, with the repository made and the settings' file written."""
+    if not EXAMPLES.is_dir():
+        raise ConfigurationError(
+            "The demo has no example catalog",
+            f"{EXAMPLES} does not exist in this installation",
+            "Run `make demo` in a clone of the repository",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder {folder} cannot be made",
+            str(error.strerror),
+            "Set PAO_DATA_DIR to another folder",
+        ) from error
+    catalog_url = found_repository(EXAMPLES, folder / "catalog")
+    replace_in_documents(folder / "catalog", CLOUD_ADDRESS, cloud_url.rstrip("/"))
+    changes: dict[str, Any] = {
+        "catalog_url": catalog_url,
+        "catalog_branch": BRANCH,
+        "outbound_allow": ("127.0.0.1",),
+        "admins": tuple(
+            person.id for person in playground.workspace.people.values() if person.is_admin
+        ),
+        "teams": {team.handle: tuple(team.members) for team in playground.workspace.teams.values()},
+    }
+    _write_settings(folder / "pao.yml", {**changes, "data_dir": str(settings.data_dir)})
+    return settings.model_copy(update=changes)
+
+
+def _write_settings(path: Path, values: dict[str, Any]) -> None:
+    import yaml
+
+    plain = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+    }
+    plain["teams"] = {team: list(members) for team, members in values["teams"].items()}
+    path.write_text(
+        "# Written by `pao demo` at every start, for the command line beside it.\n"
+        + yaml.safe_dump(plain, sort_keys=False),
+        "utf-8",
+    )
+
+
+async def _sync(engine: Engine, say: Say) -> None:
+    report = await engine.sync_catalog(None, trigger="start")
+    for error in report.errors:
+        say(f"{error['file']}:{error['line']}: {error['message']}")
+    if report.status == "failed":
+        say(f"The catalog could not be read: {report.error_message}")

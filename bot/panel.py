@@ -1,0 +1,141 @@
+"""What the playground shows of the engine beside the conversation: the engine's own answers, reshaped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import NotFound
+
+if TYPE_CHECKING:
+    from bot.playground.engine_panel import (
+        AttemptRow,
+        InstanceDetail,
+        InstanceRow,
+        RequestDetail,
+        RequestRow,
+        StepRow,
+    )
+    from engine import Actor, AttemptView, Engine, InstanceView, RequestView, StepView
+
+SHOWN = 30
+"""Requests and instances in the lists, the newest."""
+
+
+class Panel:
+    """Reads as the demo's operator; empty until it has an engine."""
+
+    engine: Engine | None = None
+
+    async def requests(self) -> list[RequestRow]:
+        """Return the newest requests."""
+        if self.engine is None:
+            return []
+        page = await self.engine.requests(await self._operator(), scope="all", limit=SHOWN)
+        return [
+            {
+                "id": request.request_id,
+                "kind": request.request_type,
+                "title": request.title,
+                "state": request.status,
+                "requester": request.requester,
+                "created_at": request.created_at.isoformat(),
+            }
+            for request in page.items
+        ]
+
+    async def request(self, request_id: str) -> RequestDetail | None:
+        """Return one request with its steps and what their attempts logged."""
+        if self.engine is None:
+            return None
+        operator = await self._operator()
+        try:
+            view = await self.engine.request(operator, request_id)
+        except NotFound:
+            return None
+        return {
+            "id": view.request_id,
+            "kind": view.request_type,
+            "title": view.title,
+            "state": view.status,
+            "requester": view.requester,
+            "created_at": view.created_at.isoformat(),
+            "steps": [await self._step(operator, view, step) for step in view.steps],
+        }
+
+    async def instances(self) -> list[InstanceRow]:
+        """Return the newest instances."""
+        if self.engine is None:
+            return []
+        page = await self.engine.instances(await self._operator(), scope="all", limit=SHOWN)
+        return [
+            {
+                "id": instance.instance_id,
+                "name": instance.instance_name,
+                "item": instance.catalog_name,
+                "version": instance.catalog_version,
+                "state": instance.instance_state,
+                "team": instance.owner_team,
+            }
+            for instance in page.items
+        ]
+
+    async def instance(self, instance_id: str) -> InstanceDetail | None:
+        """Return one instance with its neighbours."""
+        if self.engine is None:
+            return None
+        operator = await self._operator()
+        try:
+            view = await self.engine.instance(operator, instance_id)
+        except NotFound:
+            return None
+        neighbours = {"provider": [], "dependent": []}
+        for dependency in view.dependencies:
+            neighbour = await self.engine.instance(operator, dependency.instance_id)
+            neighbours[dependency.relationship].append(_instance_row(neighbour))
+        return {
+            **_instance_row(view),
+            "outputs": dict(view.service_outputs),
+            "providers": neighbours["provider"],
+            "dependents": neighbours["dependent"],
+        }
+
+    async def _step(self, operator: Actor, view: RequestView, step: StepView) -> StepRow:
+        assert self.engine is not None
+        logs = await self.engine.logs(operator, view.request_id, step.step_id)
+        texts = {log.attempt_number: log.text for log in logs}
+        return {
+            "name": step.name,
+            "type": step.type,
+            "state": step.status,
+            "depends_on": list(step.depends_on),
+            "attempts": [
+                _attempt_row(attempt, texts.get(attempt.attempt_number, ""))
+                for attempt in step.attempts
+            ],
+        }
+
+    async def _operator(self) -> Actor:
+        assert self.engine is not None
+        return await self.engine.actor("cli:playground", source="cli")
+
+
+def _attempt_row(attempt: AttemptView, log: str) -> AttemptRow:
+    return {
+        "number": attempt.attempt_number,
+        "state": attempt.status,
+        "started_at": attempt.started_at.isoformat(),
+        "ended_at": attempt.completed_at.isoformat() if attempt.completed_at else None,
+        "error": attempt.error_message,
+        "log": log,
+    }
+
+
+def _instance_row(view: InstanceView) -> Any:
+    return {
+        "id": view.instance_id,
+        "name": view.instance_name,
+        "item": view.catalog_item or view.catalog_bundle or "",
+        "version": view.catalog_version,
+        "state": view.instance_state,
+        "team": view.owner_team,
+    }
