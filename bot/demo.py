@@ -14,10 +14,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 import bot
 from bot.demo_cloud import DemoCloud
 from bot.panel import Panel
 from bot.playground import Playground
+from bot.playground.workspace import default_people, default_teams
 from bot.process import SlackAccess, bot_running, open_engine, running
 from engine.catalog.founding import BRANCH, found_repository, replace_in_documents
 from engine.errors import ConfigurationError
@@ -38,21 +41,21 @@ Say = Callable[[str], None]
 async def demo_running(settings: Settings, *, port: int, say: Say) -> AsyncIterator[str]:
     """Run the demo for as long as the block lasts, and give the playground's address, token included."""
     folder = settings.data_dir / "demo"
-    playground = Playground(port=port, panel=(panel := Panel()))
-    async with _cloud() as cloud, running(playground):
+    async with _cloud() as cloud:
+        settings = await asyncio.to_thread(_prepared, settings, folder, cloud.url)
         say("Starting the database")
-        settings = await asyncio.to_thread(_prepared, settings, folder, playground, cloud.url)
         async with open_engine(settings) as engine:
-            panel.engine = engine
             say("Reading the catalog")
             await _sync(engine, say)
-            access = SlackAccess(
-                bot_token=playground.bot_token,
-                app_token=playground.app_token,
-                api_url=playground.api_url,
-            )
-            async with bot_running(engine, access):
-                yield playground.url
+            playground = Playground(port=port, panel=Panel(engine))
+            async with running(playground):
+                access = SlackAccess(
+                    bot_token=playground.bot_token,
+                    app_token=playground.app_token,
+                    api_url=playground.api_url,
+                )
+                async with bot_running(engine, access):
+                    yield playground.url
 
 
 @asynccontextmanager
@@ -70,7 +73,7 @@ async def _cloud() -> AsyncIterator[DemoCloud]:
         await cloud.stop()
 
 
-def _prepared(settings: Settings, folder: Path, playground: Playground, cloud_url: str) -> Settings:
+def _prepared(settings: Settings, folder: Path, cloud_url: str) -> Settings:
     """Return the demo's settings, with the repository made and the settings' file written."""
     if not EXAMPLES.is_dir():
         raise ConfigurationError(
@@ -80,39 +83,37 @@ def _prepared(settings: Settings, folder: Path, playground: Playground, cloud_ur
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        catalog_url = found_repository(EXAMPLES, folder / "catalog")
+        replace_in_documents(folder / "catalog", CLOUD_ADDRESS, cloud_url)
+        changes = _changes(catalog_url)
+        _write_settings(folder / "pao.yml", changes | {"data_dir": str(settings.data_dir)})
     except OSError as error:
         raise ConfigurationError(
-            f"The folder {folder} cannot be made",
-            str(error.strerror),
-            "Set PAO_DATA_DIR to another folder",
+            f"The demo cannot write to {folder}", str(error), "Set PAO_DATA_DIR to another folder"
         ) from error
-    catalog_url = found_repository(EXAMPLES, folder / "catalog")
-    replace_in_documents(folder / "catalog", CLOUD_ADDRESS, cloud_url.rstrip("/"))
-    changes: dict[str, Any] = {
-        "catalog_url": catalog_url,
-        "catalog_branch": BRANCH,
-        "outbound_allow": ("127.0.0.1",),
-        "admins": tuple(
-            person.id for person in playground.workspace.people.values() if person.is_admin
-        ),
-        "teams": {team.handle: tuple(team.members) for team in playground.workspace.teams.values()},
-    }
-    _write_settings(folder / "pao.yml", {**changes, "data_dir": str(settings.data_dir)})
     return settings.model_copy(update=changes)
 
 
-def _write_settings(path: Path, values: dict[str, Any]) -> None:
-    import yaml
-
-    plain = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+def _changes(catalog_url: str) -> dict[str, Any]:
+    """Return what the demo sets itself: its catalog, its people, and that loopback may be called."""
+    return {
+        "catalog_url": catalog_url,
+        "catalog_branch": BRANCH,
+        "outbound_allow": ["127.0.0.1"],
+        "admins": [person.id for person in default_people() if person.is_admin],
+        "teams": {team.handle: team.members for team in default_teams()},
     }
-    plain["teams"] = {team: list(members) for team, members in values["teams"].items()}
-    path.write_text(
+
+
+def _write_settings(path: Path, values: dict[str, Any]) -> None:
+    """Write the file for the command line, never half of it."""
+    new = path.with_suffix(".new")
+    new.write_text(
         "# Written by `pao demo` at every start, for the command line beside it.\n"
-        + yaml.safe_dump(plain, sort_keys=False),
+        + yaml.safe_dump(values, sort_keys=False),
         "utf-8",
     )
+    new.replace(path)
 
 
 async def _sync(engine: Engine, say: Say) -> None:

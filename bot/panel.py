@@ -22,15 +22,14 @@ SHOWN = 30
 
 
 class Panel:
-    """Reads as the demo's operator; empty until it has an engine."""
+    """Reads as the demo's operator, an admin."""
 
-    engine: Engine | None = None
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     async def requests(self) -> list[RequestRow]:
         """Return the newest requests."""
-        if self.engine is None:
-            return []
-        page = await self.engine.requests(await self._operator(), scope="all", limit=SHOWN)
+        page = await self._engine.requests(await self._operator(), scope="all", limit=SHOWN)
         return [
             {
                 "id": request.request_id,
@@ -45,11 +44,9 @@ class Panel:
 
     async def request(self, request_id: str) -> RequestDetail | None:
         """Return one request with its steps and what their attempts logged."""
-        if self.engine is None:
-            return None
         operator = await self._operator()
         try:
-            view = await self.engine.request(operator, request_id)
+            view = await self._engine.request(operator, request_id)
         except NotFound:
             return None
         return {
@@ -64,9 +61,7 @@ class Panel:
 
     async def instances(self) -> list[InstanceRow]:
         """Return the newest instances."""
-        if self.engine is None:
-            return []
-        page = await self.engine.instances(await self._operator(), scope="all", limit=SHOWN)
+        page = await self._engine.instances(await self._operator(), scope="all", limit=SHOWN)
         return [
             {
                 "id": instance.instance_id,
@@ -81,16 +76,14 @@ class Panel:
 
     async def instance(self, instance_id: str) -> InstanceDetail | None:
         """Return one instance with its neighbours."""
-        if self.engine is None:
-            return None
         operator = await self._operator()
         try:
-            view = await self.engine.instance(operator, instance_id)
+            view = await self._engine.instance(operator, instance_id)
         except NotFound:
             return None
         neighbours = {"provider": [], "dependent": []}
         for dependency in view.dependencies:
-            neighbour = await self.engine.instance(operator, dependency.instance_id)
+            neighbour = await self._engine.instance(operator, dependency.instance_id)
             neighbours[dependency.relationship].append(_instance_row(neighbour))
         return {
             **_instance_row(view),
@@ -100,8 +93,7 @@ class Panel:
         }
 
     async def _step(self, operator: Actor, view: RequestView, step: StepView) -> StepRow:
-        assert self.engine is not None
-        logs = await self.engine.logs(operator, view.request_id, step.step_id)
+        logs = await self._engine.logs(operator, view.request_id, step.step_id)
         texts = {log.attempt_number: log.text for log in logs}
         return {
             "name": step.name,
@@ -115,8 +107,7 @@ class Panel:
         }
 
     async def _operator(self) -> Actor:
-        assert self.engine is not None
-        return await self.engine.actor("cli:playground", source="cli")
+        return await self._engine.actor("cli:playground", source="cli")
 
 
 def _attempt_row(attempt: AttemptView, log: str) -> AttemptRow:

@@ -55,9 +55,8 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
 
 async def run_bot(settings: Settings) -> None:
     """Run the engine and its Slack side until cancelled."""
-    assert settings.slack_bot_token is not None
     access = SlackAccess(
-        bot_token=settings.slack_bot_token.get_secret_value(),
+        bot_token=clear(settings.slack_bot_token) or "",
         app_token=clear(settings.slack_app_token),
         signing_secret=clear(settings.slack_signing_secret),
         api_url=settings.slack_api_url,
