@@ -18,6 +18,7 @@ from bot.playground.inputs import (
     State,
     Untypable,
     carry_over,
+    chosen_options,
     client_errors,
     entry_of,
     initial_state,
@@ -207,9 +208,10 @@ class Gestures:
             entry = entry_of({**element, "type": "static_select"}, value, [])
             return {"type": "overflow", "selected_option": entry["selected_option"]}
         place = (block["block_id"], element["action_id"])
+        state = self.state_of(user, surface)
         offered = self._offered.get((surface_id(surface), *place), [])
-        entry = entry_of(element, value, offered)
-        self.state_of(user, surface)[place] = entry
+        entry = entry_of(element, value, [*offered, *chosen_options(element, state[place])])
+        state[place] = entry
         return entry
 
     def _action_payload(self, user: str, surface: Surface, action: JsonObject) -> JsonObject:

@@ -107,6 +107,13 @@ def entry_of(element: JsonObject, given: object, offered: list[JsonObject]) -> J
     return {"type": element["type"], key: value}
 
 
+def chosen_options(element: JsonObject, entry: JsonObject) -> list[JsonObject]:
+    """Return the options that an element began with or holds now: they can be chosen again."""
+    one = [element.get("initial_option"), entry.get("selected_option")]
+    some = [*element.get("initial_options", []), *entry.get("selected_options", [])]
+    return [option for option in [*one, *some] if option is not None]
+
+
 def _option(element: JsonObject, given: object, offered: list[JsonObject]) -> JsonObject:
     options = [*all_options(element), *offered]
     for option in options:

@@ -1,0 +1,47 @@
+// The shortcodes that messages use most; others stay as written.
+
+const EMOJI = {
+  "+1": "👍", "-1": "👎", "100": "💯", alarm_clock: "⏰", ambulance: "🚑", anchor: "⚓",
+  arrow_down: "⬇️", arrow_forward: "▶️", arrow_left: "⬅️", arrow_right: "➡️", arrow_up: "⬆️",
+  arrows_counterclockwise: "🔄", back: "🔙", ballot_box_with_check: "☑️", bar_chart: "📊",
+  bell: "🔔", black_circle: "⚫", blue_book: "📘", bomb: "💣", book: "📖", books: "📚",
+  bookmark: "🔖", bow: "🙇", broom: "🧹", bucket: "🪣", bug: "🐛", bulb: "💡",
+  building_construction: "🏗️", busts_in_silhouette: "👥", calendar: "📅", card_file_box: "🗃️",
+  chart_with_upwards_trend: "📈", checkered_flag: "🏁", clap: "👏", clipboard: "📋",
+  clock1: "🕐", clock3: "🕒", closed_lock_with_key: "🔐", cloud: "☁️", computer: "💻",
+  construction: "🚧", control_knobs: "🎛️", cyclone: "🌀", desktop_computer: "🖥️", dna: "🧬",
+  dvd: "📀", electric_plug: "🔌", elephant: "🐘", email: "📧", envelope: "✉️",
+  exclamation: "❗", eyes: "👀", factory: "🏭", fast_forward: "⏩", file_cabinet: "🗄️",
+  file_folder: "📁", fire: "🔥", gear: "⚙️", ghost: "👻", gift: "🎁", globe_with_meridians: "🌐",
+  green_book: "📗", grey_question: "❔", hammer: "🔨", hammer_and_wrench: "🛠️",
+  hand: "✋", heart: "❤️", heavy_check_mark: "✔️", heavy_minus_sign: "➖", heavy_plus_sign: "➕",
+  hourglass: "⌛", hourglass_flowing_sand: "⏳", house: "🏠", inbox_tray: "📥",
+  information_source: "ℹ️", key: "🔑", label: "🏷️", large_blue_circle: "🔵",
+  large_green_circle: "🟢", large_orange_circle: "🟠", large_purple_circle: "🟣",
+  large_red_circle: "🔴", large_yellow_circle: "🟡", large_blue_square: "🟦",
+  large_green_square: "🟩", large_red_square: "🟥", large_yellow_square: "🟨",
+  leaves: "🍃", link: "🔗", lock: "🔒", loudspeaker: "📢", mag: "🔍", mailbox: "📫",
+  memo: "📝", minidisc: "💽", mega: "📣", money_with_wings: "💸", moneybag: "💰",
+  negative_squared_cross_mark: "❎", new: "🆕", no_entry: "⛔", no_entry_sign: "🚫",
+  octagonal_sign: "🛑", ok: "🆗", ok_hand: "👌", open_file_folder: "📂", orange_book: "📙",
+  outbox_tray: "📤", package: "📦", pencil: "✏️", pencil2: "✏️", penguin: "🐧",
+  point_right: "👉", postbox: "📮", pray: "🙏", pushpin: "📌", question: "❓", rabbit: "🐰",
+  raised_hands: "🙌", recycle: "♻️", red_circle: "🔴", repeat: "🔁", rewind: "⏪",
+  robot_face: "🤖", rocket: "🚀", rotating_light: "🚨", running: "🏃", satellite: "📡",
+  satellite_antenna: "📡", scales: "⚖️", scroll: "📜", seedling: "🌱", shield: "🛡️", ship: "🚢", skull: "💀",
+  slightly_smiling_face: "🙂", smile: "😄", snowflake: "❄️", sos: "🆘", sparkles: "✨",
+  speech_balloon: "💬", star: "⭐", stop_sign: "🛑", stopwatch: "⏱️", tada: "🎉",
+  test_tube: "🧪", thinking_face: "🤔", ticket: "🎫", timer_clock: "⏲️", toolbox: "🧰",
+  traffic_light: "🚥", triangular_flag_on_post: "🚩", truck: "🚚", unlock: "🔓", up: "🆙",
+  vertical_traffic_light: "🚦", warning: "⚠️", wastebasket: "🗑️", wave: "👋",
+  whale: "🐳", white_check_mark: "✅", white_circle: "⚪", white_large_square: "⬜",
+  black_large_square: "⬛", black_square_for_stop: "⏹️", double_vertical_bar: "⏸️",
+  wrench: "🔧", x: "❌", zap: "⚡", zzz: "💤", package_box: "📦", nut_and_bolt: "🔩",
+  busts: "👥", bust_in_silhouette: "👤", crystal_ball: "🔮", compass: "🧭", dart: "🎯",
+  floppy_disk: "💾", jigsaw: "🧩", page_facing_up: "📄", paperclip: "📎", round_pushpin: "📍",
+  sunny: "☀️", umbrella: "☔", herb: "🌿", wood: "🪵", brick: "🧱", bricks: "🧱",
+};
+
+export function withEmoji(text) {
+  return text.replace(/:([a-z0-9_+-]+):(?::skin-tone-[2-6]:)?/g, (whole, name) => EMOJI[name] ?? whole);
+}

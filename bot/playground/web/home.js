@@ -1,0 +1,20 @@
+// The app's Home tab.
+
+import { h } from "./dom.js";
+import { renderBlocks } from "./blocks.js";
+import { rememberFocus } from "./focus.js";
+import { Surface } from "./surface.js";
+
+export function drawHome(root, view, context) {
+  const key = `${context.user} ${view?.id} ${view?.hash}`;
+  if (root.dataset.key === key) return;
+  root.dataset.key = key;
+  if (!view) {
+    root.replaceChildren(h("div", { class: "empty" }, h("h2", {}, "Home"), h("p", {}, `${context.app.name} has not put anything here yet.`)));
+    return;
+  }
+  const restore = rememberFocus(root);
+  const surface = new Surface({ id: view.id, address: { view: view.id }, state: view.state.values, context }).over(view.blocks);
+  root.replaceChildren(h("div", { class: "home-view", testid: "home-view" }, renderBlocks(view.blocks, surface)));
+  restore(root);
+}
