@@ -9,6 +9,5 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 
-def folder(name: str) -> Traversable:
-    """Return the folder `migrations`, `functions` or `queries` of this package."""
-    return files(__name__) / name
+ROOT: Traversable = files(__name__)
+"""The folder that holds `migrations`, `functions` and `queries`."""

@@ -161,7 +161,7 @@ class EmbeddedServer:
                 log.warning("embedded_database_died", data_dir=str(self._root))
                 try:
                     await asyncio.to_thread(self.start)
-                except Unavailable as error:
+                except (Unavailable, OSError) as error:
                     log.warning("embedded_database_not_started", error=str(error))
 
     def is_running(self) -> bool:
@@ -180,11 +180,12 @@ class EmbeddedServer:
         binaries = self._binaries_for(user)
         self._make_cluster(binaries, user)
         self._refuse_other_version(binaries)
-        process = None
-        if self._postmaster() is None:
-            self._clear_after_death()
-            process = self._launch(binaries, user)
-        self._await_answer(process)
+        deadline = time.monotonic() + START_SECONDS
+        while self._postmaster() is not None:  # somebody's, still starting up or going down
+            if self._answers(deadline):
+                return self.dsn
+        self._clear_after_death()
+        self._await_answer(self._launch(binaries, user), deadline)
         return self.dsn
 
     def _stopped(self) -> bool:
@@ -297,19 +298,26 @@ class EmbeddedServer:
     def _binaries_for(self, user: pwd.struct_passwd | None) -> Binaries:
         """Return binaries that `user` can run, from a copy beside the cluster where it must be."""
         found = self._binaries or _find_binaries()
-        if _runs(found / "postgres", user):
+        if _runs(found / "initdb", user):
             return Binaries(found, _major(found, user))
-        digest = hashlib.sha256(os.fsencode(found) + str(found.stat().st_mtime_ns).encode())
-        copy = self._home / f"server-{digest.hexdigest()[:12]}"
+        base, trees = _installation(found)
+        stamp = f"{found}{found.stat().st_mtime_ns}"
+        copy = self._home / f"server-{hashlib.sha256(os.fsencode(stamp)).hexdigest()[:12]}"
         if not copy.is_dir():
+            for old in self._home.glob("server-*"):
+                shutil.rmtree(old)
             half = copy.with_suffix(".new")
-            shutil.rmtree(half, ignore_errors=True)
-            shutil.copytree(found.parent, half, symlinks=True)
+            for tree in trees:
+                shutil.copytree(tree, half / tree.relative_to(base), symlinks=True)
             half.rename(copy)
-        return Binaries(copy / found.name, _major(copy / found.name, user))
+        folder = copy / found.relative_to(base)
+        return Binaries(folder, _major(folder, user))
 
     def _refuse_other_version(self, binaries: Binaries) -> None:
-        made_by = (self._cluster / "PG_VERSION").read_text().strip()
+        try:
+            made_by = (self._cluster / "PG_VERSION").read_text().strip()
+        except OSError as error:
+            raise _unreachable(self._cluster, error.strerror or str(error)) from error
         if made_by != str(binaries.major):
             raise Unavailable(
                 f"The data directory {self._root} belongs to another version of PostgreSQL",
@@ -393,23 +401,29 @@ class EmbeddedServer:
         Thread(target=process.wait, name="reap-postgres", daemon=True).start()
         return process
 
-    def _await_answer(self, process: subprocess.Popen[bytes] | None) -> None:
-        """Wait until a connection works; `process` is the server when we started it."""
-        deadline = time.monotonic() + START_SECONDS
-        while (error := self._connection_error()) is not None:
-            if process is not None and process.poll() is not None:
+    def _await_answer(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+        """Wait until the server that we started answers."""
+        while not self._answers(deadline):
+            if process.poll() is not None:
                 raise Unavailable(
                     "The embedded PostgreSQL did not start",
                     self._last_words(),
                     f"The whole story is in {self._root / 'postgres.log'}",
                 )
-            if time.monotonic() > deadline or "authentication failed" in error:
-                raise Unavailable(
-                    "The embedded PostgreSQL does not answer",
-                    error,
-                    f"Look at {self._root / 'postgres.log'}",
-                )
-            time.sleep(0.02)
+
+    def _answers(self, deadline: float) -> bool:
+        """Say whether a connection works, after a moment's wait when it does not."""
+        error = self._connection_error()
+        if error is None:
+            return True
+        if time.monotonic() > deadline or "authentication failed" in error:
+            raise Unavailable(
+                "The embedded PostgreSQL does not answer",
+                error,
+                f"Look at {self._root / 'postgres.log'}",
+            )
+        time.sleep(0.02)
+        return False
 
     def _connection_error(self) -> str | None:
         """Return why a connection does not work, or None when it does."""
@@ -487,6 +501,18 @@ def _find_binaries() -> Path:
         "Install PostgreSQL, set PAO_POSTGRES_BIN to its bin folder, "
         "or set PAO_DATABASE_URL to a server of yours",
     )
+
+
+def _installation(folder: Path) -> tuple[Path, list[Path]]:
+    """Return the base and the trees under it that programs in `folder` need, to copy them.
+
+    The wheel keeps the shared libraries in a folder beside its package, found by relative paths.
+    """
+    package = folder.parents[1]
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        return package.parent, [folder.parent, libraries]
+    return folder.parent.parent, [folder.parent]
 
 
 def _socket_dir(home: Path) -> Path:

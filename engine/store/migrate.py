@@ -94,25 +94,26 @@ class MigrationStatus:
     applied_at: datetime | None
 
 
-async def migrate(dsn: str, phase: Phase = "all") -> list[str]:
+async def migrate(dsn: str, phase: Phase = "all", root: Traversable = sql.ROOT) -> list[str]:
     """Apply what is pending and return the names of what was applied, in order.
 
+    `root`: the folder with `migrations` and `functions`.
     Raises SchemaChanged when an applied file was edited or the database is newer than this
     release, Unavailable when the database cannot be reached or stays locked for a minute.
     """
     connection = await connect(dsn, "pao-migrate", UNHURRIED)
     with driver_errors():
         async with connection:
-            return await _migrate(connection, phase)
+            return await _migrate(connection, phase, root)
 
 
-async def status(dsn: str) -> list[MigrationStatus]:
+async def status(dsn: str, root: Traversable = sql.ROOT) -> list[MigrationStatus]:
     """Return the state of every migration that this release or the database knows."""
     connection = await connect(dsn, "pao-status")
     with driver_errors():
         async with connection:
             applied = await _applied(connection)
-    return compare(migrations(), applied)
+    return compare(migrations(root), applied)
 
 
 async def require_migrated(connection: Connection) -> None:
@@ -128,10 +129,10 @@ async def require_migrated(connection: Connection) -> None:
         )
 
 
-def migrations() -> list[Script]:
+def migrations(root: Traversable = sql.ROOT) -> list[Script]:
     """Return the files of `sql/migrations` in order; ValueError for a bad or repeated number."""
     scripts: dict[int, Script] = {}
-    for file in _sql_files("migrations"):
+    for file in _sql_files(root / "migrations"):
         match = _FILE.fullmatch(file.name)
         if match is None:
             raise ValueError(f"sql/migrations/{file.name} is not named NNNN_name.sql")
@@ -161,18 +162,19 @@ def _status(script: Script, row: Applied | None) -> MigrationStatus:
     return MigrationStatus(script.version, script.name, state, row.applied_at)
 
 
-async def _migrate(connection: Connection, phase: Phase) -> list[str]:
+async def _migrate(connection: Connection, phase: Phase, root: Traversable) -> list[str]:
     sql_of = queries.load("migrate")
     await connection.execute(sql_of.lock, {"space": LOCK_SPACE, "key": MIGRATION_LOCK})
     applied = await _applied(connection)
-    _refuse_contradictions(compare(migrations(), applied))
+    scripts = migrations(root)
+    _refuse_contradictions(compare(scripts, applied))
     done: list[str] = []
-    for script in migrations():
+    for script in scripts:
         if script.version in applied or (phase == "pre" and script.is_post):
             continue
         await _apply(connection, script)
         done.append(f"{script.version:04}_{script.name}")
-    return done + await _replace_functions(connection)
+    return done + await _replace_functions(connection, _functions(root))
 
 
 def _refuse_contradictions(lines: Sequence[MigrationStatus]) -> None:
@@ -202,11 +204,11 @@ async def _apply(connection: Connection, script: Script) -> None:
     log.info("migration_applied", migration=script.name)
 
 
-async def _replace_functions(connection: Connection) -> list[str]:
+async def _replace_functions(connection: Connection, scripts: Sequence[Script]) -> list[str]:
     sql_of = queries.load("migrate")
     rows = await (await connection.execute(sql_of.functions, {})).fetchall()
     applied: dict[str, str] = dict(rows)
-    changed = [s for s in _functions() if applied.get(s.name) != s.checksum]
+    changed = [s for s in scripts if applied.get(s.name) != s.checksum]
     if changed:
         async with connection.transaction():
             await connection.execute(sql_of.trust_function_order, {})
@@ -247,17 +249,16 @@ async def _applied(connection: Connection) -> dict[int, Applied]:
         return {row.version: row for row in await cursor.fetchall()}
 
 
-def _functions() -> list[Script]:
-    return [_script(file, 0, file.name.removesuffix(".sql")) for file in _sql_files("functions")]
+def _functions(root: Traversable) -> list[Script]:
+    files = _sql_files(root / "functions")
+    return [_script(file, 0, file.name.removesuffix(".sql")) for file in files]
 
 
-def _sql_files(folder: str) -> list[Traversable]:
-    root = sql.folder(folder)
-    if not root.is_dir():
+def _sql_files(folder: Traversable) -> list[Traversable]:
+    if not folder.is_dir():
         return []
-    return sorted(
-        (file for file in root.iterdir() if file.name.endswith(".sql")), key=lambda f: f.name
-    )
+    files = (file for file in folder.iterdir() if file.name.endswith(".sql"))
+    return sorted(files, key=lambda file: file.name)
 
 
 def _script(file: Traversable, version: int, name: str) -> Script:

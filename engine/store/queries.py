@@ -47,16 +47,14 @@ class Queries:
 @functools.cache
 def load(file: str) -> Queries:
     """Return the blocks of `sql/queries/<file>.sql`; ValueError when it is not well formed."""
-    text = (sql.folder("queries") / f"{file}.sql").read_text("utf-8")
+    text = (sql.ROOT / "queries" / f"{file}.sql").read_text("utf-8")
     return Queries(file, parse(text, file))
 
 
 def files() -> list[str]:
     """Return the names of all query files, without the suffix, in order."""
-    folder = sql.folder("queries")
-    if not folder.is_dir():
-        return []
-    return sorted(f.name.removesuffix(".sql") for f in folder.iterdir() if f.name.endswith(".sql"))
+    found = (sql.ROOT / "queries").iterdir()
+    return sorted(f.name.removesuffix(".sql") for f in found if f.name.endswith(".sql"))
 
 
 def parse(text: str, file: str) -> dict[str, str]:
