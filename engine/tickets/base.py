@@ -37,6 +37,9 @@ class Ticket:
     status: TicketStatus
     external_status: str | None = None
     external: Mapping[str, Json] = field(default_factory=dict)
+    template: Mapping[str, Json] = field(default_factory=dict)
+    """The manual section's template, rendered afresh when the ticket is followed: `external` is stored and so
+    holds no secret, and a status may need the template's headers to be read."""
 
 
 class TicketSystem(Protocol):
