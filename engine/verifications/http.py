@@ -31,9 +31,10 @@ class HttpStatus:
     def __init__(self, _: StepServices) -> None:
         """Nothing is needed: the answer is in the evidence."""
 
-    async def check(self, _: StepContext, properties: BaseModel, result: Completed) -> Verdict:
+    async def check(
+        self, _: StepContext, properties: StatusProperties, result: Completed
+    ) -> Verdict:
         """Compare the evidence's status."""
-        assert isinstance(properties, StatusProperties)
         expected, actual = properties.expected_status, result.evidence.get("status")
         wanted = " or ".join(map(str, expected))
         reason = "" if actual in expected else f"the status is {actual}, not {wanted}"
@@ -57,9 +58,8 @@ class ResponseBody:
     def __init__(self, _: StepServices) -> None:
         """Nothing is needed: the answer is in the evidence."""
 
-    async def check(self, _: StepContext, properties: BaseModel, result: Completed) -> Verdict:
+    async def check(self, _: StepContext, properties: BodyProperties, result: Completed) -> Verdict:
         """Look the value up in the evidence's body."""
-        assert isinstance(properties, BodyProperties)
         expected = properties.matches or properties.expected
         try:
             actual = first(properties.json_path, result.evidence.get("body"))
@@ -94,9 +94,10 @@ class HeadersPresent:
     def __init__(self, _: StepServices) -> None:
         """Nothing is needed: the answer is in the evidence."""
 
-    async def check(self, _: StepContext, properties: BaseModel, result: Completed) -> Verdict:
+    async def check(
+        self, _: StepContext, properties: HeaderProperties, result: Completed
+    ) -> Verdict:
         """Look the names up in the evidence's headers."""
-        assert isinstance(properties, HeaderProperties)
         there = result.evidence.get("headers") or {}
         missing = [name for name in properties.headers if name.lower() not in there]
         reason = f"the answer has no {', '.join(missing)}" if missing else ""

@@ -29,9 +29,10 @@ class VersionCheck:
     def __init__(self, _: StepServices) -> None:
         """Nothing is needed: the outputs are there."""
 
-    async def check(self, _: StepContext, properties: BaseModel, result: Completed) -> Verdict:
+    async def check(
+        self, _: StepContext, properties: VersionProperties, result: Completed
+    ) -> Verdict:
         """Compare as texts: `16` and `"16"` are the same version."""
-        assert isinstance(properties, VersionProperties)
         expected, name = properties.expected_version, properties.output
         if name not in result.outputs:
             return Verdict(False, expected, None, f"there is no output {name!r}")

@@ -43,9 +43,10 @@ class HttpProbe:
     def __init__(self, services: StepServices) -> None:
         self._outbound: Outbound = services.outbound
 
-    async def check(self, context: StepContext, properties: BaseModel, _: Completed) -> Verdict:
+    async def check(
+        self, context: StepContext, properties: ProbeProperties, _: Completed
+    ) -> Verdict:
         """Ask once; "not yet" until the time is over. OutboundRefused passes: it is final."""
-        assert isinstance(properties, ProbeProperties)
         expected = list(properties.expected_status)
         status, reason = await self._ask(properties)
         if status in expected:

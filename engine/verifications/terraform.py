@@ -29,9 +29,10 @@ class TerraformState:
     def __init__(self, _: StepServices) -> None:
         """Nothing is needed: the state's resources and outputs are in the result."""
 
-    async def check(self, _: StepContext, properties: BaseModel, result: Completed) -> Verdict:
+    async def check(
+        self, _: StepContext, properties: StateProperties, result: Completed
+    ) -> Verdict:
         """Count the resources and look for the outputs; values are not repeated."""
-        assert isinstance(properties, StateProperties)
         expected: dict[str, Json] = {}
         actual: dict[str, Json] = {}
         reasons: list[str] = []
@@ -69,10 +70,9 @@ class ConfigurationCheck:
         """Nothing is needed: the plan's variables are in the evidence."""
 
     async def check(
-        self, context: StepContext, properties: BaseModel, result: Completed
+        self, context: StepContext, properties: ConfigurationProperties, result: Completed
     ) -> Verdict:
         """Compare by name; a value that differs is named, not shown."""
-        assert isinstance(properties, ConfigurationProperties)
         asked = properties.expected_changes
         if not isinstance(asked, Mapping):
             variables = context.template.get("variables") or {}
