@@ -31,7 +31,5 @@ class Verification(Protocol):
     model: ClassVar[type[BaseModel]]
     """Its properties in a document, `type` included."""
 
-    async def check(
-        self, context: StepContext, properties: BaseModel, result: Completed
-    ) -> Verdict:
+    async def check(self, context: StepContext, properties: Any, result: Completed) -> Verdict:
         """Judge `result`, the outcome of the attempt. Raises StepFailed where it cannot be judged."""
