@@ -109,20 +109,21 @@ def _text(name: str, value: str, *, is_secret: bool) -> str:
 
 
 def _document(file: str) -> dict[str, Any]:
-    from engine.catalog.reader import read_plain
+    """Read YAML or JSON by the catalog's own reader: the same types, the same limits."""
+    from engine.catalog.reader import read
 
     source = "standard input" if file == "-" else file
     text = _standard_input() if file == "-" else _file(file)
-    document = read_plain(text, source)
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
+    reading = read(source, text.encode("utf-8", "surrogatepass"))
+    errors = [finding for finding in reading.findings if finding.is_error]
+    if errors:
+        first = errors[0]
         raise InvalidInput(
-            f"The parameters in {source} cannot be used",
-            "the top level is not a mapping",
+            f"The parameters in {source} cannot be read",
+            f"line {first.line}, column {first.column}: {first.text}",
             "Write one `name: value` line for each parameter",
         )
-    return {str(name): value for name, value in document.items()}
+    return dict(reading.sources[0].data) if reading.sources else {}
 
 
 def _mapping(value: Any, name: str) -> dict[str, Any]:
