@@ -8,6 +8,5 @@ from __future__ import annotations
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-
 ROOT: Traversable = files(__name__)
 """The folder that holds `migrations`, `functions` and `queries`."""

@@ -139,11 +139,11 @@ def new_pool(
 
 async def open_pool(pool: Pool) -> None:
     """Open the pool; Unavailable at once when the database does not answer."""
-    try:
+    with driver_errors():
+        # The pool itself would try until its time is up, and then not know why.
+        connection = await psycopg.AsyncConnection.connect(str(pool.conninfo))
+        await connection.close()
         await pool.open(wait=True, timeout=CONNECT_SECONDS)
-    except (psycopg.OperationalError, PoolTimeout) as error:
-        await pool.close()
-        raise await _why_unavailable(str(pool.conninfo), error) from error
 
 
 async def close_pool(pool: Pool) -> None:
@@ -289,13 +289,3 @@ async def _to_its_end(commit: Awaitable[None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([running])
         raise
-
-
-async def _why_unavailable(dsn: str, error: Exception) -> PaoError:
-    """Ask once more outside the pool: its own error says only that time ran out."""
-    try:
-        connection = await psycopg.AsyncConnection.connect(dsn)
-    except psycopg.OperationalError as refusal:
-        return wrapped(refusal)
-    await connection.close()
-    return Unavailable("The database is slow to answer", str(error), "Try again")
