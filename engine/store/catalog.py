@@ -1,0 +1,406 @@
+"""The catalog's tables: documents of the last good commit, files as last read, syncs.
+
+Syncs exclude each other by a lock on a connection of their own (`locked_for_sync`), so what a sync
+has read of these tables still holds when it writes them. Large sets come as COPY text that was
+made elsewhere: turning ten thousand documents into text takes a second that no event loop has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import sql
+
+from engine.events import CATALOG_CHANNEL, EVENTS_CHANNEL, NewEvent
+from engine.results import Kind
+from engine.store import events, queries
+from engine.store.migrate import LOCK_SPACE
+from engine.store.pool import Connection, connect, driver_errors
+from engine.store.rows import jsonb, row_or_none, rows, run, value, values
+
+SYNC_LOCK = 2
+
+SYNC_SESSION = {"lock_timeout": "10min", "statement_timeout": "0"}
+"""A sync waits for another process's; longer than a fetch and a cold read take together."""
+
+WHOLE = 1 << 18
+"""Bytes that are handed to the connection at once."""
+
+INCOMING = (
+    "kind",
+    "name",
+    "version",
+    "description",
+    "owner",
+    "tags",
+    "category",
+    "presentation",
+    "fulfillment",
+    "bundle_definition",
+    "targets",
+    "destructive",
+    "downtime_required",
+    "estimated_duration",
+    "source_file_path",
+    "source_file_hash",
+    "display_name",
+    "icon",
+    "access",
+    "approval",
+    "lifecycle",
+    "replaced_by",
+    "channel",
+    "dependencies",
+)
+"""The columns of a document on its way in."""
+
+FILES = ("path", "blob_hash", "documents", "findings", "is_broken")
+"""The columns of a file."""
+
+_sql = queries.load("catalog")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file as the last sync read it; `documents` and `findings` are JSON as text."""
+
+    path: str
+    blob_hash: str
+    documents: str
+    findings: str
+    is_broken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """What a sync must know of a document that the catalog has."""
+
+    kind: Kind
+    name: str
+    slug: str
+    version: str
+    source_file_path: str | None
+    source_file_hash: str | None
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LastSync:
+    """The completed sync that the catalog serves."""
+
+    id: int
+    repository_url: str
+    branch: str
+    commit_hash: str | None
+    unchanged: int
+    errors: Sequence[Mapping[str, Any]]
+    warnings: Sequence[Mapping[str, Any]]
+    sync_completed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRow:
+    """One sync as status pages list it."""
+
+    id: int
+    status: str
+    trigger: str | None
+    repository_url: str
+    branch: str
+    commit_hash: str | None
+    sync_started_at: datetime
+    sync_completed_at: datetime | None
+    duration_ms: int | None
+    error_message: str | None
+    unchanged: int
+    error_count: int
+    warning_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncEnd:
+    """How a sync ended, for its row."""
+
+    status: str
+    commit: str | None
+    unchanged: int
+    counts: Mapping[str, Mapping[str, int]]
+    errors: Sequence[Mapping[str, Any]] = ()
+    warnings: Sequence[Mapping[str, Any]] = ()
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """A document as lists show it; `score` orders the hits of a search."""
+
+    kind: Kind
+    name: str
+    slug: str
+    display_name: str
+    version: str
+    category: str | None
+    owner: str
+    tags: Sequence[str] | None
+    description: str | None
+    lifecycle: str
+    icon: str | None
+    replaced_by: str | None
+    score: int
+
+
+@dataclass(frozen=True, slots=True)
+class WholeRow:
+    """A document whole."""
+
+    kind: Kind
+    name: str
+    slug: str
+    display_name: str
+    version: str
+    category: str | None
+    owner: str
+    tags: Sequence[str] | None
+    description: str | None
+    lifecycle: str
+    icon: str | None
+    replaced_by: str | None
+    access: Mapping[str, Any] | None
+    approval: Mapping[str, Any] | None
+    channel: str | None
+    dependencies: Sequence[Mapping[str, Any]]
+    presentation: Mapping[str, Any]
+    fulfillment: Mapping[str, Any] | None
+    bundle: Mapping[str, Any] | None
+    targets: Mapping[str, Any] | None
+    is_active: bool
+    source_file_path: str | None
+    source_file_hash: str | None
+    commit: str | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRow:
+    """A bundle that contains an item."""
+
+    name: str
+    version: str
+    is_required: bool
+    version_constraint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list is narrowed to, and for whom it is."""
+
+    teams: Sequence[str]
+    sees_all: bool
+    kind: str | None = None
+    category: str | None = None
+    tag: str | None = None
+    owner: str | None = None
+    requestable: bool = False
+
+
+# Syncs
+
+
+@asynccontextmanager
+async def locked_for_sync(dsn: str) -> AsyncIterator[Connection]:
+    """Wait for every other process's sync and hold the lock; `dsn` reaches the server directly.
+
+    The lock is the connection's, outside any transaction: it goes when the process dies.
+    """
+    connection = await connect(dsn, "pao-sync", SYNC_SESSION)
+    async with connection:
+        await run(connection, _sql.lock_sync, {"space": LOCK_SPACE, "key": SYNC_LOCK})
+        yield connection
+
+
+async def begin_sync(connection: Connection, url: str, branch: str, trigger: str) -> int:
+    """Write the row of a sync that begins and return its id; called with the lock held."""
+    await run(connection, _sql.close_abandoned, {})
+    parameters = {"url": url, "branch": branch, "trigger": trigger}
+    return int(await value(connection, _sql.begin_sync, parameters))
+
+
+async def end_sync(connection: Connection, sync_id: int, end: SyncEnd) -> int:
+    """Complete the row of a sync and return how many milliseconds it took."""
+    parameters = {
+        "id": sync_id,
+        "status": end.status,
+        "commit": end.commit,
+        "unchanged": end.unchanged,
+        "counts": jsonb(end.counts),
+        "errors": jsonb(list(end.errors)),
+        "warnings": jsonb(list(end.warnings)),
+        "error_message": end.error_message,
+    }
+    return int(await value(connection, _sql.end_sync, parameters))
+
+
+async def forget_idle_syncs(connection: Connection, sync_id: int, commit: str) -> None:
+    """Keep one row of all the syncs by the interval that found `commit` again."""
+    await run(connection, _sql.forget_idle_syncs, {"id": sync_id, "commit": commit})
+
+
+async def last_sync(connection: Connection) -> LastSync | None:
+    """Return the completed sync that the catalog serves, None before the first."""
+    return await row_or_none(connection, _sql.last_sync, {}, LastSync)
+
+
+async def last_syncs(connection: Connection, limit: int) -> list[SyncRow]:
+    """Return the newest syncs, whatever became of them."""
+    return await rows(connection, _sql.last_syncs, {"limit": limit}, SyncRow)
+
+
+async def files(connection: Connection) -> list[FileRow]:
+    """Return every file that the last sync knew."""
+    return await rows(connection, _sql.files, {}, FileRow)
+
+
+async def documents(connection: Connection) -> list[DocumentRow]:
+    """Return every document that the catalog knows, active or not."""
+    return await rows(connection, _sql.documents, {}, DocumentRow)
+
+
+async def replace_files(connection: Connection, gone: Iterable[str], copy_text: bytes) -> None:
+    """Forget the files `gone`, and learn those in `copy_text`, in the order of FILES."""
+    await run(connection, _sql.forget_files, {"paths": list(gone)})
+    await _copy(connection, "catalog_files", FILES, copy_text)
+
+
+async def mark_broken(
+    connection: Connection, broken: Sequence[str], newly: Sequence[str], commit: str | None
+) -> None:
+    """Say which files are served in an earlier version; those that broke `newly` at `commit`."""
+    await run(connection, _sql.break_files, {"broken": list(broken)})
+    if newly and commit:
+        await run(connection, _sql.pin_broken, {"paths": list(newly), "commit": commit})
+
+
+async def deactivate(connection: Connection, gone: Iterable[tuple[Kind, str]]) -> None:
+    """Take documents out of service."""
+    pairs = list(gone)
+    parameters = {"kinds": [kind for kind, _ in pairs], "names": [name for _, name in pairs]}
+    await run(connection, _sql.deactivate, parameters)
+
+
+async def merge(connection: Connection, copy_text: bytes, commit: str) -> None:
+    """Put the documents in `copy_text`, in the order of INCOMING, into service."""
+    await _copy(connection, "catalog_incoming", INCOMING, copy_text)
+    for statement in (
+        _sql.merge_items,
+        _sql.merge_bundles,
+        _sql.merge_updates,
+        _sql.merge_upgrades,
+    ):
+        await run(connection, statement, {"commit": commit})
+    await run(connection, _sql.clear_incoming, {})
+
+
+async def tell(connection: Connection, report: Mapping[str, Any]) -> None:
+    """Write the event of a sync and notify every process, when the transaction commits."""
+    await events.write(connection, NewEvent("catalog.synced", data=report))
+    for channel in (CATALOG_CHANNEL, EVENTS_CHANNEL):
+        await run(connection, _sql.notify, {"channel": channel, "payload": ""})
+
+
+# Reading
+
+
+async def list_entries(
+    connection: Connection, filters: Filters, limit: int, after: tuple[str, str] | None
+) -> list[EntryRow]:
+    """Return a page of documents by name; `after` is the (name, kind) of the page before."""
+    name, kind = after or (None, None)
+    parameters = _filters(filters) | {"limit": limit, "after_name": name, "after_kind": kind}
+    return await rows(connection, _sql.list_entries, parameters, EntryRow)
+
+
+async def search_entries(
+    connection: Connection,
+    filters: Filters,
+    words: str,
+    slug: str,
+    *,
+    limit: int,
+    after: tuple[int, str, str] | None,
+) -> list[EntryRow]:
+    """Return a page of hits, the best first.
+
+    `words` is a tsquery; `slug` what a name would have to be, or begin with, to be meant. `after`
+    is the (score, name, kind) of the page before.
+    """
+    score, name, kind = after or (None, None, None)
+    parameters = _filters(filters) | {
+        "words": words,
+        "slug": slug,
+        "limit": limit,
+        "after_score": score,
+        "after_name": name,
+        "after_kind": kind,
+    }
+    return await rows(connection, _sql.search_entries, parameters, EntryRow)
+
+
+async def find_documents(connection: Connection, name: str) -> list[WholeRow]:
+    """Return the documents of a name or slug, in service or not, those in service first."""
+    return await rows(connection, _sql.find_documents, {"name": name}, WholeRow)
+
+
+async def bundles_of_item(connection: Connection, name: str) -> list[BundleRow]:
+    """Return the active bundles that contain the item."""
+    return await rows(connection, _sql.bundles_of_item, {"name": name}, BundleRow)
+
+
+async def visible_names(connection: Connection, filters: Filters) -> list[str]:
+    """Return every name and slug that may be proposed."""
+    return await values(connection, _sql.visible_names, _filters(filters))
+
+
+async def statistics(connection: Connection, limit: int) -> dict[str, list[dict[str, Any]]]:
+    """Return counts by kind and category, and what was requested most."""
+    return {
+        "documents": await _records(connection, _sql.count_by_kind, {}),
+        "categories": await _records(connection, _sql.count_by_category, {}),
+        "most_requested": await _records(connection, _sql.count_by_use, {"limit": limit}),
+    }
+
+
+def _filters(filters: Filters) -> dict[str, Any]:
+    return {
+        "teams": list(filters.teams),
+        "sees_all": filters.sees_all,
+        "kind": filters.kind,
+        "category": filters.category,
+        "tag": filters.tag,
+        "owner": filters.owner,
+        "requestable": filters.requestable,
+    }
+
+
+async def _records(
+    connection: Connection, query: str, params: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    with driver_errors():
+        cursor = await connection.execute(query, params)
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+
+
+async def _copy(
+    connection: Connection, table: str, columns: Sequence[str], copy_text: bytes
+) -> None:
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with driver_errors():
+        async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for start in range(0, len(copy_text), WHOLE):
+                await copy.write(copy_text[start : start + WHOLE])

@@ -1,0 +1,334 @@
+-- name: lock_sync
+-- Wait until no other process syncs; the lock is the session's. Two integers, since Terraform's pg backend takes one bigint.
+SELECT pg_advisory_lock(%(space)s::int, %(key)s::int);
+
+-- name: close_abandoned
+-- End the rows of syncs whose process died: called with the lock held, so none of them runs.
+UPDATE catalog_sync_status
+SET status = 'failed', sync_completed_at = clock_timestamp(),
+    error_message = 'The process that ran this sync ended before it did.'
+WHERE status = 'running';
+
+-- name: begin_sync
+-- Write the row of a sync that begins.
+INSERT INTO catalog_sync_status (sync_started_at, status, repository_url, branch, trigger)
+VALUES (clock_timestamp(), 'running', %(url)s, %(branch)s, %(trigger)s)
+RETURNING id;
+
+-- name: end_sync
+-- Complete the row of a sync, with its counts and findings.
+UPDATE catalog_sync_status SET
+    status = %(status)s, sync_completed_at = clock_timestamp(),
+    commit_hash = %(commit)s, error_message = %(error_message)s, unchanged = %(unchanged)s,
+    items_added = coalesce((%(counts)s::jsonb #>> '{items,added}')::int, 0),
+    items_updated = coalesce((%(counts)s::jsonb #>> '{items,updated}')::int, 0),
+    items_removed = coalesce((%(counts)s::jsonb #>> '{items,removed}')::int, 0),
+    bundles_added = coalesce((%(counts)s::jsonb #>> '{bundles,added}')::int, 0),
+    bundles_updated = coalesce((%(counts)s::jsonb #>> '{bundles,updated}')::int, 0),
+    bundles_removed = coalesce((%(counts)s::jsonb #>> '{bundles,removed}')::int, 0),
+    updates_added = coalesce((%(counts)s::jsonb #>> '{updates,added}')::int, 0),
+    updates_updated = coalesce((%(counts)s::jsonb #>> '{updates,updated}')::int, 0),
+    updates_removed = coalesce((%(counts)s::jsonb #>> '{updates,removed}')::int, 0),
+    upgrades_added = coalesce((%(counts)s::jsonb #>> '{upgrades,added}')::int, 0),
+    upgrades_updated = coalesce((%(counts)s::jsonb #>> '{upgrades,updated}')::int, 0),
+    upgrades_removed = coalesce((%(counts)s::jsonb #>> '{upgrades,removed}')::int, 0),
+    errors = %(errors)s, warnings = %(warnings)s,
+    duration_ms = extract(epoch FROM clock_timestamp() - sync_started_at) * 1000
+WHERE id = %(id)s
+RETURNING duration_ms;
+
+-- name: forget_idle_syncs
+-- Delete older rows of the interval that found nothing new: the last one says when it was last looked.
+DELETE FROM catalog_sync_status
+WHERE id <> %(id)s AND trigger = 'interval' AND status = 'completed'
+  AND commit_hash = %(commit)s AND unchanged > 0
+  AND items_added + items_updated + items_removed + bundles_added + bundles_updated
+    + bundles_removed + updates_added + updates_updated + updates_removed + upgrades_added
+    + upgrades_updated + upgrades_removed = 0;
+
+-- name: last_sync
+-- The last completed sync, which is what the catalog serves.
+SELECT id, repository_url, branch, commit_hash, unchanged, errors, warnings, sync_completed_at
+FROM catalog_sync_status
+WHERE status = 'completed'
+ORDER BY sync_completed_at DESC, id DESC
+LIMIT 1;
+
+-- name: last_syncs
+-- The newest syncs, whatever became of them.
+SELECT id, status, trigger, repository_url, branch, commit_hash, sync_started_at,
+       sync_completed_at, duration_ms, error_message, unchanged,
+       jsonb_array_length(errors) AS error_count, jsonb_array_length(warnings) AS warning_count
+FROM catalog_sync_status
+ORDER BY sync_started_at DESC, id DESC
+LIMIT %(limit)s;
+
+-- name: files
+-- Every file that the last sync knew, its documents as text: they are parsed where there is time.
+SELECT path, blob_hash, documents::text AS documents, findings::text AS findings, is_broken
+FROM catalog_files;
+
+-- name: forget_files
+-- Delete the knowledge of files, before what replaces it is copied in.
+DELETE FROM catalog_files WHERE path = ANY (%(paths)s);
+
+-- name: break_files
+-- Mark the files whose documents are served in an earlier version, and those that are good again.
+UPDATE catalog_files SET is_broken = path = ANY (%(broken)s)
+WHERE is_broken <> (path = ANY (%(broken)s));
+
+-- name: documents
+-- Every document that the catalog knows, active or not.
+SELECT 'CatalogItem' AS kind, name, slug, version, source_file_path, source_file_hash, is_active
+FROM catalog_items
+UNION ALL
+SELECT 'CatalogBundle', name, slug, version, source_file_path, source_file_hash, is_active
+FROM catalog_bundles
+UNION ALL
+SELECT 'UpdateItem', name, slug, version, source_file_path, source_file_hash, is_active
+FROM update_items
+UNION ALL
+SELECT 'UpgradeItem', name, slug, version, source_file_path, source_file_hash, is_active
+FROM upgrade_items;
+
+-- name: deactivate
+-- Take documents that the repository no longer has out of service; instances go on naming them.
+WITH gone AS (
+    SELECT kind, name FROM unnest(%(kinds)s::text[], %(names)s::text[]) AS g(kind, name)
+), items AS (
+    UPDATE catalog_items c SET is_active = FALSE, updated_at = clock_timestamp()
+    FROM gone g WHERE g.kind = 'CatalogItem' AND c.name = g.name AND c.is_active
+), bundles AS (
+    UPDATE catalog_bundles c SET is_active = FALSE, updated_at = clock_timestamp()
+    FROM gone g WHERE g.kind = 'CatalogBundle' AND c.name = g.name AND c.is_active
+), updates AS (
+    UPDATE update_items c SET is_active = FALSE, updated_at = clock_timestamp()
+    FROM gone g WHERE g.kind = 'UpdateItem' AND c.name = g.name AND c.is_active
+)
+UPDATE upgrade_items c SET is_active = FALSE, updated_at = clock_timestamp()
+FROM gone g WHERE g.kind = 'UpgradeItem' AND c.name = g.name AND c.is_active;
+
+-- name: pin_broken
+-- Remember the last commit at which the documents of files that broke just now were good.
+WITH broken AS (
+    SELECT path FROM unnest(%(paths)s::text[]) AS b(path)
+), items AS (
+    UPDATE catalog_items c SET source_commit = %(commit)s FROM broken b WHERE c.source_file_path = b.path
+), bundles AS (
+    UPDATE catalog_bundles c SET source_commit = %(commit)s FROM broken b WHERE c.source_file_path = b.path
+), updates AS (
+    UPDATE update_items c SET source_commit = %(commit)s FROM broken b WHERE c.source_file_path = b.path
+)
+UPDATE upgrade_items c SET source_commit = %(commit)s FROM broken b WHERE c.source_file_path = b.path;
+
+-- name: merge_items
+-- Put the incoming items into service.
+INSERT INTO catalog_items AS c (
+    name, version, description, owner, tags, category, presentation, fulfillment, source_file_path,
+    source_file_hash, source_commit, display_name, icon, access, approval, lifecycle, replaced_by,
+    channel, dependencies)
+SELECT name, version, description, owner, tags, category, presentation, fulfillment,
+       source_file_path, source_file_hash, %(commit)s, display_name, icon, access, approval,
+       lifecycle, replaced_by, channel, dependencies
+FROM catalog_incoming WHERE kind = 'CatalogItem'
+ON CONFLICT (name) DO UPDATE SET
+    version = EXCLUDED.version, description = EXCLUDED.description, owner = EXCLUDED.owner,
+    tags = EXCLUDED.tags, category = EXCLUDED.category, presentation = EXCLUDED.presentation,
+    fulfillment = EXCLUDED.fulfillment, source_file_path = EXCLUDED.source_file_path,
+    source_file_hash = EXCLUDED.source_file_hash, source_commit = EXCLUDED.source_commit,
+    display_name = EXCLUDED.display_name, icon = EXCLUDED.icon, access = EXCLUDED.access,
+    approval = EXCLUDED.approval, lifecycle = EXCLUDED.lifecycle,
+    replaced_by = EXCLUDED.replaced_by, channel = EXCLUDED.channel,
+    dependencies = EXCLUDED.dependencies, is_active = TRUE, updated_at = clock_timestamp();
+
+-- name: merge_bundles
+-- Put the incoming bundles into service.
+INSERT INTO catalog_bundles AS c (
+    name, version, description, owner, tags, category, presentation, bundle_definition,
+    source_file_path, source_file_hash, source_commit, display_name, icon, access, approval,
+    lifecycle, replaced_by, channel, dependencies)
+SELECT name, version, description, owner, tags, category, presentation, bundle_definition,
+       source_file_path, source_file_hash, %(commit)s, display_name, icon, access, approval,
+       lifecycle, replaced_by, channel, dependencies
+FROM catalog_incoming WHERE kind = 'CatalogBundle'
+ON CONFLICT (name) DO UPDATE SET
+    version = EXCLUDED.version, description = EXCLUDED.description, owner = EXCLUDED.owner,
+    tags = EXCLUDED.tags, category = EXCLUDED.category, presentation = EXCLUDED.presentation,
+    bundle_definition = EXCLUDED.bundle_definition, source_file_path = EXCLUDED.source_file_path,
+    source_file_hash = EXCLUDED.source_file_hash, source_commit = EXCLUDED.source_commit,
+    display_name = EXCLUDED.display_name, icon = EXCLUDED.icon, access = EXCLUDED.access,
+    approval = EXCLUDED.approval, lifecycle = EXCLUDED.lifecycle,
+    replaced_by = EXCLUDED.replaced_by, channel = EXCLUDED.channel,
+    dependencies = EXCLUDED.dependencies, is_active = TRUE, updated_at = clock_timestamp();
+
+-- name: merge_updates
+-- Put the incoming update items into service; their targets are normalised by a trigger.
+INSERT INTO update_items AS c (
+    name, version, description, owner, tags, category, targets, destructive, downtime_required,
+    estimated_duration, presentation, fulfillment, source_file_path, source_file_hash,
+    source_commit, display_name, icon, access, approval, lifecycle, replaced_by, channel,
+    dependencies)
+SELECT name, version, description, owner, tags, category, targets, destructive, downtime_required,
+       estimated_duration, presentation, fulfillment, source_file_path, source_file_hash,
+       %(commit)s, display_name, icon, access, approval, lifecycle, replaced_by, channel,
+       dependencies
+FROM catalog_incoming WHERE kind = 'UpdateItem'
+ON CONFLICT (name) DO UPDATE SET
+    version = EXCLUDED.version, description = EXCLUDED.description, owner = EXCLUDED.owner,
+    tags = EXCLUDED.tags, category = EXCLUDED.category, targets = EXCLUDED.targets,
+    destructive = EXCLUDED.destructive, downtime_required = EXCLUDED.downtime_required,
+    estimated_duration = EXCLUDED.estimated_duration, presentation = EXCLUDED.presentation,
+    fulfillment = EXCLUDED.fulfillment, source_file_path = EXCLUDED.source_file_path,
+    source_file_hash = EXCLUDED.source_file_hash, source_commit = EXCLUDED.source_commit,
+    display_name = EXCLUDED.display_name, icon = EXCLUDED.icon, access = EXCLUDED.access,
+    approval = EXCLUDED.approval, lifecycle = EXCLUDED.lifecycle,
+    replaced_by = EXCLUDED.replaced_by, channel = EXCLUDED.channel,
+    dependencies = EXCLUDED.dependencies, is_active = TRUE, updated_at = clock_timestamp();
+
+-- name: merge_upgrades
+-- Put the incoming upgrade items into service; their targets are normalised by a trigger.
+INSERT INTO upgrade_items AS c (
+    name, version, description, owner, tags, category, targets, destructive, downtime_required,
+    estimated_duration, presentation, fulfillment, source_file_path, source_file_hash,
+    source_commit, display_name, icon, access, approval, lifecycle, replaced_by, channel,
+    dependencies)
+SELECT name, version, description, owner, tags, category, targets, destructive, downtime_required,
+       estimated_duration, presentation, fulfillment, source_file_path, source_file_hash,
+       %(commit)s, display_name, icon, access, approval, lifecycle, replaced_by, channel,
+       dependencies
+FROM catalog_incoming WHERE kind = 'UpgradeItem'
+ON CONFLICT (name) DO UPDATE SET
+    version = EXCLUDED.version, description = EXCLUDED.description, owner = EXCLUDED.owner,
+    tags = EXCLUDED.tags, category = EXCLUDED.category, targets = EXCLUDED.targets,
+    destructive = EXCLUDED.destructive, downtime_required = EXCLUDED.downtime_required,
+    estimated_duration = EXCLUDED.estimated_duration, presentation = EXCLUDED.presentation,
+    fulfillment = EXCLUDED.fulfillment, source_file_path = EXCLUDED.source_file_path,
+    source_file_hash = EXCLUDED.source_file_hash, source_commit = EXCLUDED.source_commit,
+    display_name = EXCLUDED.display_name, icon = EXCLUDED.icon, access = EXCLUDED.access,
+    approval = EXCLUDED.approval, lifecycle = EXCLUDED.lifecycle,
+    replaced_by = EXCLUDED.replaced_by, channel = EXCLUDED.channel,
+    dependencies = EXCLUDED.dependencies, is_active = TRUE, updated_at = clock_timestamp();
+
+-- name: clear_incoming
+-- Leave nothing behind for the next sync.
+DELETE FROM catalog_incoming;
+
+-- name: notify
+-- Tell every process, once the transaction has committed, that the catalog changed.
+SELECT pg_notify(%(channel)s, %(payload)s);
+
+-- name: list_entries
+-- One page of the documents in service that somebody of these teams may see, by name.
+SELECT kind, name, slug, coalesce(display_name, name) AS display_name, version, category, owner,
+       tags, description, lifecycle, icon, replaced_by, 0 AS score
+FROM catalog_entries
+WHERE is_active AND lifecycle <> 'retired'
+  AND (NOT %(requestable)s::boolean
+       OR kind IN ('CatalogItem', 'CatalogBundle') AND lifecycle = 'active')
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(category)s::text IS NULL OR category = %(category)s)
+  AND (%(owner)s::text IS NULL OR owner = %(owner)s)
+  AND (%(tag)s::text IS NULL OR tags ? %(tag)s)
+  AND (%(sees_all)s::boolean OR catalog_entry_is_open(access, owner, %(teams)s::text[]))
+  AND (%(after_name)s::text IS NULL
+       OR name >= %(after_name)s AND (name, kind) > (%(after_name)s, %(after_kind)s::text))
+ORDER BY name, kind
+LIMIT %(limit)s;
+
+-- name: search_entries
+-- One page of the documents that have all the words, each as a prefix, the best hit first.
+SELECT kind, name, slug, display_name, version, category, owner, tags, description, lifecycle, icon,
+       replaced_by, score
+FROM (
+    SELECT kind, name, slug, coalesce(display_name, name) AS display_name, version, category,
+           owner, tags, description, lifecycle, icon, replaced_by,
+           CASE WHEN slug = %(slug)s::text THEN 3000000
+                WHEN starts_with(slug, %(slug)s::text) THEN 2000000 ELSE 0 END
+           + CASE WHEN lifecycle = 'active' THEN 0 ELSE -1000000 END
+           + (ts_rank('{0.05,0.2,0.5,1}', search, to_tsquery('simple', %(words)s::text))
+              * 1000000)::int AS score
+    FROM catalog_entries
+    WHERE search @@ to_tsquery('simple', %(words)s::text)
+      AND is_active AND lifecycle <> 'retired'
+      AND (NOT %(requestable)s::boolean
+           OR kind IN ('CatalogItem', 'CatalogBundle') AND lifecycle = 'active')
+      AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+      AND (%(category)s::text IS NULL OR category = %(category)s)
+      AND (%(owner)s::text IS NULL OR owner = %(owner)s)
+      AND (%(tag)s::text IS NULL OR tags ? %(tag)s)
+      AND (%(sees_all)s::boolean OR catalog_entry_is_open(access, owner, %(teams)s::text[]))
+) AS hit
+WHERE %(after_name)s::text IS NULL
+   OR (-score, name, kind) > (-%(after_score)s::int, %(after_name)s, %(after_kind)s::text)
+ORDER BY score DESC, name, kind
+LIMIT %(limit)s;
+
+-- name: find_documents
+-- The documents of a name or slug, whole, those in service first.
+SELECT 'CatalogItem' AS kind, name, slug, coalesce(display_name, name) AS display_name, version,
+       category, owner, tags, description, lifecycle, icon, replaced_by, access, approval, channel,
+       dependencies, presentation, fulfillment, NULL::jsonb AS bundle, NULL::jsonb AS targets,
+       is_active, source_file_path, source_file_hash,
+       current_catalog_commit(source_file_path, source_commit) AS commit, updated_at
+FROM catalog_items WHERE name = %(name)s OR slug = %(name)s
+UNION ALL
+SELECT 'CatalogBundle', name, slug, coalesce(display_name, name), version, category, owner, tags,
+       description, lifecycle, icon, replaced_by, access, approval, channel, dependencies,
+       presentation, NULL, bundle_definition, NULL, is_active, source_file_path, source_file_hash,
+       current_catalog_commit(source_file_path, source_commit), updated_at
+FROM catalog_bundles WHERE name = %(name)s OR slug = %(name)s
+UNION ALL
+SELECT 'UpdateItem', name, slug, coalesce(display_name, name), version, category, owner, tags,
+       description, lifecycle, icon, replaced_by, access, approval, channel, dependencies,
+       presentation, fulfillment, NULL, targets, is_active, source_file_path, source_file_hash,
+       current_catalog_commit(source_file_path, source_commit), updated_at
+FROM update_items WHERE name = %(name)s OR slug = %(name)s
+UNION ALL
+SELECT 'UpgradeItem', name, slug, coalesce(display_name, name), version, category, owner, tags,
+       description, lifecycle, icon, replaced_by, access, approval, channel, dependencies,
+       presentation, fulfillment, NULL, targets, is_active, source_file_path, source_file_hash,
+       current_catalog_commit(source_file_path, source_commit), updated_at
+FROM upgrade_items WHERE name = %(name)s OR slug = %(name)s
+ORDER BY is_active DESC, kind;
+
+-- name: bundles_of_item
+-- The active bundles that contain an item.
+SELECT bundle_name AS name, bundle_version AS version, is_required, version_constraint
+FROM get_catalog_item_with_bundle_context(%(name)s)
+WHERE bundle_id IS NOT NULL;
+
+-- name: visible_names
+-- Every name and slug that somebody of these teams may see, for a suggestion.
+SELECT name FROM catalog_entries
+WHERE is_active AND lifecycle <> 'retired' AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(sees_all)s::boolean OR catalog_entry_is_open(access, owner, %(teams)s::text[]))
+UNION
+SELECT slug FROM catalog_entries
+WHERE is_active AND lifecycle <> 'retired' AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(sees_all)s::boolean OR catalog_entry_is_open(access, owner, %(teams)s::text[]));
+
+-- name: count_by_kind
+-- How many documents of each kind are in service, by lifecycle.
+SELECT kind, lifecycle, count(*) AS count
+FROM catalog_entries WHERE is_active
+GROUP BY kind, lifecycle
+ORDER BY kind, lifecycle;
+
+-- name: count_by_category
+-- How many items and bundles of each category are in service.
+SELECT category, count(*) AS count
+FROM catalog_entries WHERE is_active AND kind IN ('CatalogItem', 'CatalogBundle')
+GROUP BY category
+ORDER BY category NULLS LAST;
+
+-- name: count_by_use
+-- What was requested most, and how much of that stands as failed.
+SELECT coalesce(ci.name, cb.name) AS name, count(*) AS requests,
+       count(*) FILTER (WHERE r.status = 'failed') AS failed
+FROM service_requests r
+LEFT JOIN catalog_items ci ON ci.id = r.catalog_item_id
+LEFT JOIN catalog_bundles cb ON cb.id = r.catalog_bundle_id
+WHERE r.request_type = 'create'
+GROUP BY 1
+ORDER BY 2 DESC, 1
+LIMIT %(limit)s;
