@@ -19,6 +19,8 @@ CREATE TABLE conversations (
     thread_ts TEXT NOT NULL,
     card_ts TEXT NOT NULL,
     card_hash TEXT,
+    -- The events that the thread was told last, so that one delivered twice is told once.
+    told_events BIGINT[] NOT NULL DEFAULT '{}',
     updated_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 );
 
