@@ -50,7 +50,9 @@ class Services:
     on_ack: AckHook = _unmeasured
 
     @classmethod
-    def of(cls, client: AsyncWebClient, engine: Engine, *, on_ack: AckHook = _unmeasured) -> "Services":
+    def of(
+        cls, client: AsyncWebClient, engine: Engine, *, on_ack: AckHook = _unmeasured
+    ) -> "Services":
         """Return the services around one client and one engine."""
         return cls(engine, client, Identity(engine, client), on_ack=on_ack)
 
@@ -96,7 +98,9 @@ def user_of(body: Mapping[str, Any]) -> str:
 
 
 async def _with_log_context(
-    body: dict[str, Any], context: dict[str, Any], next: Callable[[], Awaitable[None]]  # noqa: A002
+    body: dict[str, Any],
+    context: dict[str, Any],
+    next: Callable[[], Awaitable[None]],  # noqa: A002
 ) -> None:
     """Give every line of this payload's work its kind and its person, and note when it came."""
     context["received_at"] = time.monotonic()

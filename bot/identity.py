@@ -58,6 +58,11 @@ class Identity:
         await self._refresh(user_id)
         return await self._engine.actor(user_id, source="slack", audit_name=user_id)
 
+    async def teams(self) -> tuple[str, ...]:
+        """Return the names of all teams that user groups stand for."""
+        await self._read_groups_again()
+        return tuple(sorted(self._groups))
+
     async def changed(self, user: Mapping[str, Any]) -> None:
         """Take over a profile that an event brought."""
         await self._remember(user)
@@ -108,11 +113,14 @@ class Identity:
         )
         self._known[user["id"]] = time.monotonic()
 
-    async def _teams(self, user_id: str) -> tuple[str, ...]:
+    async def _read_groups_again(self) -> None:
         async with self._groups_lock:
             if not self._is_fresh(self._groups_read_at):
                 self._groups = await self._read_groups()
                 self._groups_read_at = time.monotonic()
+
+    async def _teams(self, user_id: str) -> tuple[str, ...]:
+        await self._read_groups_again()
         return tuple(sorted(team for team, members in self._groups.items() if user_id in members))
 
     async def _read_groups(self) -> dict[str, frozenset[str]]:

@@ -112,9 +112,7 @@ class Call:
             self._actor = await self.services.identity.actor(self.user_id)
         return self._actor
 
-    async def say(
-        self, text: str, blocks: Sequence[Block] = (), *, replace: bool = False
-    ) -> None:
+    async def say(self, text: str, blocks: Sequence[Block] = (), *, replace: bool = False) -> None:
         """Say something that only this person sees, where they are; else by direct message.
 
         `replace` puts it in the place of the ephemeral message whose button was used.

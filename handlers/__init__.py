@@ -1,1 +1,14 @@
-"""Bolt listeners, one file per way in, each with `register(app, services)`."""
+"""What people do in Slack, one file per way in: read, ask the engine, answer."""
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.app import Services
+from handlers import buttons, command, fallbacks, forms, home, options, people, shortcuts
+
+__all__ = ["Services", "register"]
+
+
+def register(app: AsyncApp, services: Services) -> None:
+    """Add every listener to the app; what none of them takes is answered in words, so they go last."""
+    for part in (command, shortcuts, forms, buttons, options, home, people, fallbacks):
+        part.register(app, services)

@@ -138,9 +138,7 @@ def untouched(form: Form, actor: Actor) -> Filled:
 def shown(form: Form, filled: Filled) -> frozenset[str]:
     """Return the names of the fields that are asked, given what stands in the form."""
     given = {one.name: filled.values.get(one.name) for one in form.fields if _is_asked(one)}
-    checked = check_values(
-        form.fields, given, texts=filled.texts & given.keys(), partial=True
-    )
+    checked = check_values(form.fields, given, texts=filled.texts & given.keys(), partial=True)
     return frozenset(
         one.name for one in form.fields if one.name not in checked.dropped and not one.hidden
     )

@@ -273,4 +273,6 @@ class _Room:
 
     def _size(self, one: BaseField) -> tuple[int, int]:
         drawn = _field(self._form, one, self._filled)
-        return len(drawn), sum(len(json.dumps(block, ensure_ascii=False).encode()) for block in drawn)
+        return len(drawn), sum(
+            len(json.dumps(block, ensure_ascii=False).encode()) for block in drawn
+        )

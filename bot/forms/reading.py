@@ -20,9 +20,7 @@ def read_view(form: Form, view: View, earlier: Filled) -> Filled:
     values = view.get("state", {}).get("values") or {}
     fields = [one for one in form.fields if block_id(one.name) in asked]
     entered = {one.name: read_field(one, values) for one in fields}
-    texts = frozenset(
-        one.name for one in fields if is_text(one) and entered[one.name] is not None
-    )
+    texts = frozenset(one.name for one in fields if is_text(one) and entered[one.name] is not None)
     head = NAME_BLOCK in asked
     page = Filled(
         instance_name=_entry(values, NAME_BLOCK).get("value") or None,
@@ -43,8 +41,7 @@ def asked_by(view: View) -> frozenset[str]:
 
 def _dependencies(form: Form, values: Mapping[str, Any]) -> dict[str, str]:
     chosen = {
-        asked.name: _choice(values, block_id(asked.name, DEPENDENCY))
-        for asked in form.dependencies
+        asked.name: _choice(values, block_id(asked.name, DEPENDENCY)) for asked in form.dependencies
     }
     return {name: value for name, value in chosen.items() if value}
 

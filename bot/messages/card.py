@@ -113,7 +113,9 @@ def buttons(view: RequestView) -> Iterator[Block]:
             CANCEL,
             view.request_id,
             confirm=confirmation(
-                "Cancel the request?", "Nothing has been made yet, and nothing will be.", "Cancel it"
+                "Cancel the request?",
+                "Nothing has been made yet, and nothing will be.",
+                "Cancel it",
             ),
         )
     if view.can_abort:
@@ -252,11 +254,7 @@ def _step_buttons(view: RequestView) -> Iterator[Block]:
         return
     failed = next((step for step in view.steps if step.status == "failed"), None)
     if failed is not None and view.status == "failed":
-        yield button(
-            f"Retry {failed.name}", RETRY, f"{view.request_id} {failed.step_id}"
-        )
-        yield button(
-            f"Resolve {failed.name}", RESOLVE, f"{view.request_id} {failed.step_id}"
-        )
+        yield button(f"Retry {failed.name}", RETRY, f"{view.request_id} {failed.step_id}")
+        yield button(f"Resolve {failed.name}", RESOLVE, f"{view.request_id} {failed.step_id}")
     elif view.tickets and not view.steps:
         yield button("Resolve", RESOLVE, view.request_id, style="primary")

@@ -3,11 +3,12 @@
 Sentences come out as safe markup; what is marked *plain* goes into plain_text objects.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from bot.messages.text import code, escaped, link, mention
-from engine import CatalogDetails, FieldError, PaoError, RequestView
+from bot.messages.blocks import section
+from bot.messages.text import code, code_block, escaped, link, mention
+from engine import CatalogDetails, FieldError, PaoError, RequestView, SyncReport
 
 # Forms (plain)
 
@@ -69,8 +70,7 @@ def deprecated(title: str, replaced_by: str | None) -> str:
 
 DRAFT: Final = ":pencil: You have a draft: this is what you had entered. Secrets are not kept."
 EXPIRED_FORM: Final = (
-    ":hourglass: This form was open for too long, and what it held is gone. "
-    "Please enter it again."
+    ":hourglass: This form was open for too long, and what it held is gone. Please enter it again."
 )
 MORE_IS_ASKED: Final = ":point_down: Because of your answers a little more is asked."
 DOUBLE_TRIGGER: Final = (
@@ -85,6 +85,13 @@ OLD_BUTTON: Final = (
     "This button was made by an earlier release of the bot and does nothing any more. "
     "`/pao help` shows what there is now."
 )
+
+
+UNKNOWN_COMMAND: Final = (
+    "This bot does not know that command. Its own is `/pao`; `/pao help` shows what it can do."
+)
+LINK: Final = "link"
+"""action_id of buttons that only open an address."""
 
 
 def form_changed(details: CatalogDetails, before: Iterable[str], after: Iterable[str]) -> str:
@@ -117,6 +124,110 @@ def submitted(view: RequestView, where: str | None) -> str:
         f":white_check_mark: {code(view.request_id)} is on its way: "
         f"*{escaped(view.title, 200)}*.{thread}"
     )
+
+
+def told_elsewhere(view: RequestView) -> str:
+    """Confirm a submission whose card stands in another channel."""
+    where = f" <#{view.channel}> has its card and its thread." if view.channel else ""
+    return (
+        f":white_check_mark: {code(view.request_id)} is on its way: "
+        f"*{escaped(view.title, 200)}*.{where}"
+    )
+
+
+# Requests
+
+
+def goes_on(view: RequestView) -> str:
+    """Confirm a retry, a resume, a skip or a resolve."""
+    return (
+        f":arrows_counterclockwise: {code(view.request_id)} goes on: "
+        f"*{escaped(view.title, 200)}*. Its thread tells how."
+    )
+
+
+def cancelled(view: RequestView) -> str:
+    """Confirm a cancellation."""
+    return f":no_entry_sign: {code(view.request_id)} is cancelled. Nothing was made."
+
+
+def aborted(view: RequestView) -> str:
+    """Confirm an abort."""
+    return (
+        f":octagonal_sign: {code(view.request_id)} is aborted. "
+        "Its thread tells what is left to clean up."
+    )
+
+
+NO_LOGS: Final = "(nothing was logged)"
+
+
+def logs_of(step: str) -> str:
+    """Head a log."""
+    return f"*Log of {escaped(step, 200)}* (its end)"
+
+
+def secrets(values: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    """Show secret outputs; only the owner sees the message, and nobody else can."""
+    lines = [
+        f"*{escaped(key, 100)}*\n{code_block(str(value), 1500)}" for key, value in values.items()
+    ]
+    warning = ":lock: Only you can see this. It is gone when you reload Slack; it was audited."
+    return "Secret outputs", [section(text) for text in (warning, *lines[:40])]
+
+
+# The catalog and the engine
+
+
+def synced(report: SyncReport) -> str:
+    """Sum a sync up: what changed, what failed."""
+    if report.status == "failed":
+        reason = escaped(report.error_message or "unknown", 1500)
+        return (
+            f":x: The catalog could not be synced: {reason}\n"
+            "The last good catalog stays in service."
+        )
+    told = [f":books: The catalog is at {code((report.commit or '–')[:12])}."]
+    told += [_change(change) for change in report.changes[:20]]
+    more = len(report.changes) - 20
+    if more > 0:
+        told.append(f"… and {more} more changes")
+    if not report.changes:
+        told.append("Nothing has changed.")
+    told += [_sync_error(error) for error in report.errors[:10]]
+    if len(report.errors) > 10:
+        told.append(f"… and {len(report.errors) - 10} more errors")
+    return "\n".join(told)
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    name, was, is_now = (change.get(key) for key in ("name", "from_version", "to_version"))
+    versions = f" {was} → {is_now}" if was and is_now else f" {is_now or was or ''}"
+    icons = {"added": ":new:", "updated": ":up:", "removed": ":wastebasket:"}
+    icon = icons.get(str(change.get("change")), "•")
+    return f"{icon} {code(str(name))}{escaped(versions, 200)}"
+
+
+def _sync_error(error: Mapping[str, Any]) -> str:
+    line = f":{error['line']}" if error.get("line") else ""
+    place = code(f"{error.get('file', '?')}{line}")
+    return f":warning: {place} {escaped(str(error.get('message', '')), 300)}"
+
+
+def stats(numbers: Mapping[str, Any]) -> str:
+    """Return the catalog in numbers, one a line."""
+    lines = [
+        f"• {escaped(key.replace('_', ' '), 100)}: {escaped(str(value), 200)}"
+        for key, value in numbers.items()
+    ]
+    return "*The catalog in numbers*\n" + "\n".join(lines[:40])
+
+
+PAUSED: Final = (
+    ":double_vertical_bar: Paused: nothing new is started. What runs goes on, and requests are taken. "
+    "`/pao unpause` starts again."
+)
+UNPAUSED: Final = ":arrow_forward: Started again: what is due is being started."
 
 
 # Errors
@@ -153,8 +264,3 @@ def _sentence(*parts: str) -> str:
 def _listed(labels: Sequence[str]) -> str:
     shown = ", ".join(code(label) for label in labels[:10])
     return shown + (f" and {len(labels) - 10} more" if len(labels) > 10 else "")
-
-
-def person(user_id: str) -> str:
-    """Return a mention of a person, or the name of one whom Slack does not know."""
-    return mention(user_id)

@@ -1,0 +1,112 @@
+"""The small modals: the picker, why to abort, what was done by hand."""
+
+import json
+from typing import Any, Final
+
+from bot.forms.fields import ACTION, external_select, option
+from bot.messages import notices
+from bot.messages.blocks import Block, modal, section
+from bot.messages.text import code, escaped, plain
+from engine import StepView
+
+PICKER: Final = "picker"
+PICKED: Final = "picked_item"
+ABORT_FORM: Final = "abort_form"
+RESOLVE_FORM: Final = "resolve_form"
+REASON: Final = "reason"
+CHOICES: Final = "choices"
+DESTROY: Final = "destroy"
+COMPLETION: Final = "completion"
+OUTPUT: Final = "output:"
+"""Prefix of the block ids that ask for outputs; the rest is the output's key."""
+OUTPUTS: Final = 90
+
+
+def picker(channel: str | None) -> Block:
+    """Return the modal in which an item is looked for."""
+    return modal(
+        "Request a service",
+        [
+            {
+                "type": "input",
+                "block_id": PICKED,
+                "label": plain("What do you need?"),
+                "element": external_select(notices.CHOOSE_ITEM, action_id=PICKED),
+            }
+        ],
+        callback_id=PICKER,
+        submit=notices.NEXT,
+        close=notices.CANCEL,
+        private_metadata=channel or "",
+    )
+
+
+def abort_form(request_id: str) -> Block:
+    """Return the modal that asks why, and what to do with what exists."""
+    choices = [
+        option("Destroy what Terraform made", DESTROY),
+        option("Make a ticket for what is left to do by hand", COMPLETION),
+    ]
+    return modal(
+        "Abort the request",
+        [
+            section(
+                f"Running steps of {code(request_id)} are stopped, waiting ones are skipped, and a "
+                "ticket lists what exists already."
+            ),
+            {
+                "type": "input",
+                "block_id": REASON,
+                "label": plain("Why?"),
+                "element": {
+                    "type": "plain_text_input",
+                    "action_id": ACTION,
+                    "multiline": True,
+                    "max_length": 1000,
+                },
+            },
+            {
+                "type": "input",
+                "block_id": CHOICES,
+                "label": plain("Also"),
+                "optional": True,
+                "element": {"type": "checkboxes", "action_id": ACTION, "options": choices},
+            },
+        ],
+        callback_id=ABORT_FORM,
+        submit="Abort",
+        close="Go back",
+        private_metadata=json.dumps({"request": request_id}),
+    )
+
+
+def resolve_form(request_id: str, step: StepView | None) -> Block:
+    """Return the modal that asks for the outputs a step was to give, one field each."""
+    what = f"the step *{escaped(step.name, 200)}* of " if step else ""
+    asked = [_output(key) for key in (step.declared_outputs if step else ())[:OUTPUTS]]
+    return modal(
+        "Resolve by hand",
+        [
+            section(
+                f"You say that {what}{code(request_id)} was done by hand. The request goes on "
+                f"from there.{' Other steps need these values:' if asked else ''}"
+            ),
+            *asked,
+        ],
+        callback_id=RESOLVE_FORM,
+        submit="Resolve",
+        close="Go back",
+        private_metadata=json.dumps(
+            {"request": request_id, "step": step.step_id if step else None}
+        ),
+    )
+
+
+def _output(key: str) -> Block:
+    return {
+        "type": "input",
+        "block_id": f"{OUTPUT}{key}",
+        "label": plain(key),
+        "optional": True,
+        "element": {"type": "plain_text_input", "action_id": ACTION},
+    }

@@ -1,0 +1,241 @@
+"""Lists and details: catalog, requests, services. A page of ten, with the way to the next."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from bot.messages.blocks import Block, actions, button, columns, context, divider, header, section
+from bot.messages.card import SECRETS, SERVICE, STATUS, STATUS_WORDS, outputs_in_words
+from bot.messages.notices import value_in_words
+from bot.messages.text import code, escaped, mention, moment, one_line
+from engine import (
+    CatalogDetails,
+    CatalogEntry,
+    DependencyView,
+    InstanceSummary,
+    InstanceView,
+    Page,
+    RequestSummary,
+)
+
+PAGE_SIZE: Final = 10
+"""Entries of a page: an entry of the catalog takes three of a message's fifty blocks."""
+
+REQUEST: Final = "catalog_request"
+DETAILS: Final = "catalog_details"
+TURN: Final = "list_page"
+
+Message = tuple[str, list[Block]]
+
+INSTANCE_ICONS: Final[Mapping[str, str]] = {
+    "provisioning": ":hourglass_flowing_sand:",
+    "active": ":large_green_circle:",
+    "updating": ":arrows_counterclockwise:",
+    "degraded": ":large_orange_circle:",
+    "failed": ":red_circle:",
+    "decommissioning": ":hourglass:",
+    "decommissioned": ":black_circle:",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a list shows; goes into the paging buttons, so a page can be turned in place."""
+
+    what: str
+    """catalog, requests or services."""
+    text: str | None = None
+    scope: str = "mine"
+    category: str | None = None
+    tag: str | None = None
+    owner: str | None = None
+    status: str | None = None
+    cursor: str | None = None
+
+    def packed(self, cursor: str | None = None) -> str:
+        """Return the query of another page as a button's value."""
+        told = {**asdict(self), "cursor": cursor}
+        return json.dumps({key: value for key, value in told.items() if value})
+
+    @classmethod
+    def unpacked(cls, text: str) -> "Query":
+        """Read a button's value; ValueError where it is of another release."""
+        try:
+            return cls(**json.loads(text))
+        except TypeError as error:
+            raise ValueError("the button is of another release") from error
+
+
+def catalog(page: Page[CatalogEntry], query: Query) -> Message:
+    """Return a page of the catalog; each entry has Request and Details."""
+    if not page.items:
+        return _nothing(
+            "Nothing in the catalog fits. Try fewer words, or `/pao catalog` for all of it."
+        )
+    blocks = [header("Catalog")]
+    for entry in page.items:
+        blocks += _entry(entry)
+    return "Catalog", [*blocks, *_turning(query, page.next_cursor)]
+
+
+def requests(page: Page[RequestSummary], query: Query) -> Message:
+    """Return a page of requests, newest first."""
+    if not page.items:
+        return _nothing(
+            "No requests here. `/pao catalog` shows what can be ordered; "
+            "`/pao requests all` lists all that you may see."
+        )
+    blocks = [header("Requests"), *(_request(one) for one in page.items)]
+    return "Requests", [*blocks, *_turning(query, page.next_cursor)]
+
+
+def services(page: Page[InstanceSummary], query: Query) -> Message:
+    """Return a page of service instances."""
+    if not page.items:
+        return _nothing(
+            "No services here. `/pao catalog` shows what can be ordered; "
+            "`/pao services all` lists all that you may see."
+        )
+    blocks = [header("Services"), *(_service(one) for one in page.items)]
+    return "Services", [*blocks, *_turning(query, page.next_cursor)]
+
+
+def details(found: CatalogDetails, fields: Sequence[tuple[str, str]]) -> list[Block]:
+    """Return what there is to know of a document; `fields` are (label, type) of what it asks."""
+    entry = found.entry
+    blocks = [
+        section(_entry_heading(entry)),
+        *columns(list(_facts(entry))),
+    ]
+    if entry.description:
+        blocks.insert(1, section(escaped(entry.description, 2900)))
+    if fields:
+        asked = "\n".join(f"• {escaped(label, 150)} ({kind})" for label, kind in fields[:15])
+        more = f"\n… and {len(fields) - 15} more" if len(fields) > 15 else ""
+        blocks.append(section(f"*It asks for*\n{asked}{more}"))
+    if found.dependencies:
+        needed = "\n".join(f"• {_dependency_rule(one)}" for one in found.dependencies[:10])
+        blocks.append(section(f"*It connects to*\n{needed}"))
+    if found.bundles:
+        names = ", ".join(code(str(bundle["name"])) for bundle in found.bundles[:20])
+        blocks.append(section(f"*It is part of* {names}"))
+    if entry.kind in {"CatalogItem", "CatalogBundle"}:
+        blocks += actions(button("Request", REQUEST, entry.name, style="primary"))
+    return blocks
+
+
+def service(view: InstanceView) -> Message:
+    """Return one service whole: outputs, parameters, dependencies both ways, open requests."""
+    blocks = [
+        section(_service_heading(view)),
+        context(
+            f"{mention(view.owner_user_id)} · team *{escaped(view.owner_team, 100)}* · "
+            f"since {moment(view.created_at)}"
+        ),
+    ]
+    if view.service_outputs:
+        blocks.append(section(f"*Outputs*\n{outputs_in_words(view.service_outputs)}"))
+    if view.deployment_parameters:
+        shown = outputs_in_words(view.deployment_parameters)
+        blocks.append(section(f"*Parameters*\n{shown}"))
+    blocks += _dependencies(view.dependencies)
+    for request_id in view.open_requests[:5]:
+        blocks.append(
+            section(
+                f"Under way: {code(request_id)}", accessory=button("Status", STATUS, request_id)
+            )
+        )
+    if view.secret_outputs and view.creation_request_id:
+        blocks += actions(button("Show secrets", SECRETS, view.creation_request_id))
+    return f"{view.instance_name} is {view.instance_state}", blocks
+
+
+def _entry(entry: CatalogEntry) -> Iterator[Block]:
+    words = f"\n{escaped(one_line(entry.description), 300)}" if entry.description else ""
+    yield section(_entry_heading(entry) + words)
+    requestable = entry.kind in {"CatalogItem", "CatalogBundle"}
+    yield from actions(
+        *([button("Request", REQUEST, entry.name, style="primary")] if requestable else ()),
+        button("Details", DETAILS, f"{entry.kind} {entry.name}"),
+    )
+
+
+def _entry_heading(entry: CatalogEntry) -> str:
+    icon = f":{entry.icon.strip(':')}: " if entry.icon else ""
+    deprecated = ""
+    if entry.lifecycle == "deprecated":
+        instead = f", use {code(entry.replaced_by)}" if entry.replaced_by else ""
+        deprecated = f" · :warning: deprecated{instead}"
+    return (
+        f"{icon}*{escaped(one_line(entry.display_name), 200)}*  {code(entry.name, 260)} "
+        f"{escaped(entry.version, 100)}{deprecated}"
+    )
+
+
+def _facts(entry: CatalogEntry) -> Iterator[str]:
+    yield f"*Owner*\n{escaped(entry.owner, 200)}"
+    if entry.category:
+        yield f"*Category*\n{escaped(entry.category, 200)}"
+    if entry.tags:
+        yield f"*Tags*\n{escaped(', '.join(entry.tags), 500)}"
+
+
+def _dependency_rule(dependency: Mapping[str, Any]) -> str:
+    version = f" {dependency['version']}" if dependency.get("version") else ""
+    need = "" if dependency.get("required", True) else " (optional)"
+    return f"{code(str(dependency['catalog_item']))}{escaped(version, 100)}{need}"
+
+
+def _request(one: RequestSummary) -> Block:
+    icon, words = STATUS_WORDS.get(one.status, (":grey_question:", one.status))
+    return section(
+        f"{icon} *{escaped(one_line(one.title), 200)}* is {words}\n"
+        f"{code(one.request_id)} · {mention(one.requester)} · {moment(one.created_at)}",
+        accessory=button("Status", STATUS, one.request_id),
+    )
+
+
+def _service(one: InstanceSummary) -> Block:
+    return section(_service_heading(one), accessory=button("Details", SERVICE, one.instance_id))
+
+
+def _service_heading(one: InstanceSummary | InstanceView) -> str:
+    name = one.catalog_name if isinstance(one, InstanceSummary) else _item_of(one)
+    icon = INSTANCE_ICONS.get(one.instance_state, ":grey_question:")
+    return (
+        f"{icon} *{escaped(one_line(one.instance_name), 200)}* is {one.instance_state}\n"
+        f"{code(one.instance_id)} · {escaped(name, 200)} {escaped(one.catalog_version, 100)}"
+    )
+
+
+def _item_of(view: InstanceView) -> str:
+    return view.catalog_item or view.catalog_bundle or value_in_words(None)
+
+
+def _dependencies(found: Sequence[DependencyView]) -> Iterator[Block]:
+    for relationship, title in (("provider", "It uses"), ("dependent", "It is used by")):
+        lines = [
+            f"• *{escaped(one_line(one.instance_name), 150)}* {code(one.instance_id)}, "
+            f"{one.instance_state}"
+            for one in found
+            if one.relationship == relationship
+        ]
+        if lines:
+            more = [f"… and {len(lines) - 10} more"] if len(lines) > 10 else []
+            yield section(f"*{title}*\n" + "\n".join(lines[:10] + more))
+
+
+def _turning(query: Query, next_cursor: str | None) -> Iterator[Block]:
+    turning = []
+    if query.cursor:
+        turning.append(button("First page", TURN + ":first", query.packed()))
+    if next_cursor:
+        turning.append(button("Next page", TURN + ":next", query.packed(next_cursor)))
+    if turning:
+        yield divider()
+        yield from actions(*turning)
+
+
+def _nothing(text: str) -> Message:
+    return text, [section(text)]

@@ -1,0 +1,113 @@
+"""Buttons of cards, lists and menus. Permission is checked at the click, by the engine."""
+
+import re
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.app import Services
+from bot.listening import Call, listener
+from bot.messages import card, home, lists, menus, notices
+from bot.messages.blocks import modal
+from bot.messages.lists import Query
+from handlers import forms, pages, recovery
+
+
+def register(app: AsyncApp, services: Services) -> None:
+    """Listen to every button that is on a message or on the App Home."""
+    for action_id, work in _BUTTONS.items():
+        app.action(action_id)(listener(services, work))
+    app.action(re.compile(rf"^{lists.TURN}:"))(listener(services, _turn))
+
+
+async def _request(call: Call) -> None:
+    await forms.open_form(call, call.value)
+
+
+async def _details(call: Call) -> None:
+    kind, _, name = call.value.partition(" ")
+    engine, actor = call.services.engine, await call.actor()
+
+    async def drawn() -> dict[str, object]:
+        found = await engine.catalog_entry(actor, name, kind)
+        fields = [(one.title, one.type) for one in engine.form_fields(found) if not one.hidden]
+        return modal(found.entry.display_name, lists.details(found, fields), callback_id="details")
+
+    await call.open(drawn(), reopen=f"request {name}")
+
+
+async def _turn(call: Call) -> None:
+    await pages.show(call, Query.unpacked(call.value), replace=True)
+
+
+async def _pick(call: Call) -> None:
+    await forms.open_picker(call)
+
+
+async def _browse(call: Call) -> None:
+    await pages.show(call, Query("catalog"))
+
+
+async def _my_requests(call: Call) -> None:
+    await pages.show(call, Query("requests"))
+
+
+async def _my_services(call: Call) -> None:
+    await pages.show(call, Query("services"))
+
+
+async def _status(call: Call) -> None:
+    await recovery.show_status(call, call.value)
+
+
+async def _service(call: Call) -> None:
+    view = await call.services.engine.instance(await call.actor(), call.value)
+    await call.say(*lists.service(view))
+
+
+async def _secrets(call: Call) -> None:
+    await recovery.show_secrets(call, call.value)
+
+
+async def _retry(call: Call) -> None:
+    request_id, _, step = call.value.partition(" ")
+    await recovery.retry(call, request_id, step)
+
+
+async def _resume(call: Call) -> None:
+    await recovery.resume(call, call.value)
+
+
+async def _resolve(call: Call) -> None:
+    request_id, _, step = call.value.partition(" ")
+    await recovery.open_resolve(call, request_id, step or None)
+
+
+async def _cancel(call: Call) -> None:
+    await recovery.cancel(call, call.value)
+
+
+async def _abort(call: Call) -> None:
+    await recovery.abort(call, call.value, None)
+
+
+async def _link(_: Call) -> None:
+    """Slack opens the address; the click still wants its acknowledgement."""
+
+
+_BUTTONS = {
+    lists.REQUEST: _request,
+    lists.DETAILS: _details,
+    home.PICK: _pick,
+    home.BROWSE: _browse,
+    menus.MY_REQUESTS: _my_requests,
+    menus.MY_SERVICES: _my_services,
+    card.STATUS: _status,
+    card.SERVICE: _service,
+    card.SECRETS: _secrets,
+    card.RETRY: _retry,
+    card.RESUME: _resume,
+    card.RESOLVE: _resolve,
+    card.CANCEL: _cancel,
+    card.ABORT: _abort,
+    notices.LINK: _link,
+}

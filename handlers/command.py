@@ -1,0 +1,193 @@
+"""The slash command `/pao`: one table of sub-commands. Answers are ephemeral."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.app import Services
+from bot.listening import Call, listener
+from bot.messages import lists, menus, notices
+from bot.messages.lists import Query
+from engine import InvalidInput, did_you_mean
+from handlers import forms, pages, recovery
+from handlers.words import LONGEST_WORD, Words, known_options, split
+
+COMMAND: Final = "/pao"
+SCOPES: Final = ("mine", "team", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class SubCommand:
+    """One row: what is typed, what it is for, what it does."""
+
+    usage: str
+    summary: str
+    run: Callable[[Call, Words], Awaitable[None]]
+    options: frozenset[str] = frozenset()
+    for_admins: bool = False
+
+
+def register(app: AsyncApp, services: Services) -> None:
+    """Listen to the command."""
+    app.command(COMMAND)(listener(services, on_command))
+
+
+async def on_command(call: Call) -> None:
+    """Find the sub-command and run it; a typo gets "did you mean"."""
+    words = split(str(call.body.get("text") or ""))
+    found = SUB_COMMANDS.get(words.name)
+    if found is None:
+        meant = did_you_mean(words.name, SUB_COMMANDS)
+        raise InvalidInput(
+            f"There is no command {words.name[:LONGEST_WORD]!r}.{meant}",
+            do="Write /pao help to see what there is",
+        )
+    known_options(words, found.options, found.usage)
+    await found.run(call, words)
+
+
+async def _help(call: Call, _: Words) -> None:
+    actor = await call.actor()
+    rows = [
+        (row.usage, row.summary)
+        for row in SUB_COMMANDS.values()
+        if actor.is_admin or not row.for_admins
+    ]
+    await call.say(*menus.help_menu(rows))
+
+
+async def _catalog(call: Call, words: Words) -> None:
+    await pages.show(call, Query("catalog", text=words.text, **words.options))
+
+
+async def _request(call: Call, words: Words) -> None:
+    if words.rest:
+        await forms.open_form(call, " ".join(words.rest))
+    else:
+        await forms.open_picker(call)
+
+
+async def _requests(call: Call, words: Words) -> None:
+    scope, text = _scope(words)
+    if text:
+        raise InvalidInput(
+            f"`requests` does not know {text[:LONGEST_WORD]!r}.{did_you_mean(text, SCOPES)}",
+            do="Write: /pao requests [mine, team or all] [--status s]",
+        )
+    await pages.show(call, Query("requests", scope=scope, status=words.options.get("status")))
+
+
+async def _services(call: Call, words: Words) -> None:
+    scope, text = _scope(words)
+    await pages.show(call, Query("services", scope=scope, text=text))
+
+
+async def _status(call: Call, words: Words) -> None:
+    await recovery.show_status(call, words.need(0, "a request's id", "status <req-id>"))
+
+
+async def _service(call: Call, words: Words) -> None:
+    instance_id = words.need(0, "a service's id", "service <si-id>")
+    view = await call.services.engine.instance(await call.actor(), instance_id)
+    await call.say(*lists.service(view))
+
+
+async def _retry(call: Call, words: Words) -> None:
+    await recovery.retry(
+        call, words.need(0, "a request's id", "retry <req-id> [step]"), words.at(1)
+    )
+
+
+async def _resume(call: Call, words: Words) -> None:
+    await recovery.resume(call, words.need(0, "a request's id", "resume <req-id>"))
+
+
+async def _resolve(call: Call, words: Words) -> None:
+    request_id = words.need(0, "a request's id", "resolve <req-id> [step]")
+    await recovery.open_resolve(call, request_id, words.at(1))
+
+
+async def _skip(call: Call, words: Words) -> None:
+    usage = "skip <req-id> <step> <reason>"
+    request_id = words.need(0, "a request's id", usage)
+    step = words.need(1, "a step's name", usage)
+    reason = words.need(2, "a reason", usage) and words.after(2)
+    await recovery.skip(call, request_id, step, reason or "")
+
+
+async def _abort(call: Call, words: Words) -> None:
+    request_id = words.need(0, "a request's id", "abort <req-id> [reason]")
+    await recovery.abort(call, request_id, words.after(1))
+
+
+async def _cancel(call: Call, words: Words) -> None:
+    await recovery.cancel(call, words.need(0, "a request's id", "cancel <req-id>"))
+
+
+async def _logs(call: Call, words: Words) -> None:
+    request_id = words.need(0, "a request's id", "logs <req-id> [step]")
+    await recovery.show_logs(call, request_id, words.at(1))
+
+
+async def _sync(call: Call, _: Words) -> None:
+    actor = await call.actor()
+    report = await call.services.engine.sync_catalog(actor, trigger="command")
+    await call.say(notices.synced(report))
+
+
+async def _stats(call: Call, _: Words) -> None:
+    stats = await call.services.engine.catalog_stats(await call.actor())
+    await call.say(notices.stats(stats))
+
+
+async def _pause(call: Call, _: Words) -> None:
+    await call.services.engine.pause(await call.actor())
+    await call.say(notices.PAUSED)
+
+
+async def _unpause(call: Call, _: Words) -> None:
+    await call.services.engine.unpause(await call.actor())
+    await call.say(notices.UNPAUSED)
+
+
+def _scope(words: Words) -> tuple[str, str | None]:
+    """Return whose things are asked for, and the rest as text."""
+    if words.rest and words.rest[0].casefold() in SCOPES:
+        return words.rest[0].casefold(), words.after(1)
+    return "mine", words.text
+
+
+SUB_COMMANDS: Final[Mapping[str, SubCommand]] = {
+    "help": SubCommand("help", "this menu", _help),
+    "catalog": SubCommand(
+        "catalog [text] [--category c] [--tag t] [--owner o]",
+        "browse and search what can be ordered",
+        _catalog,
+        frozenset({"category", "tag", "owner"}),
+    ),
+    "request": SubCommand("request [item]", "order something", _request),
+    "requests": SubCommand(
+        "requests [mine, team or all] [--status s]",
+        "list requests",
+        _requests,
+        frozenset({"status"}),
+    ),
+    "status": SubCommand("status <req-id>", "how a request stands", _status),
+    "services": SubCommand("services [mine, team or all] [text]", "list services", _services),
+    "service": SubCommand("service <si-id>", "one service, with its outputs", _service),
+    "retry": SubCommand("retry <req-id> [step]", "run a failed step again", _retry),
+    "resume": SubCommand("resume <req-id>", "go on from the failed steps", _resume),
+    "resolve": SubCommand("resolve <req-id> [step]", "say that it was done by hand", _resolve),
+    "skip": SubCommand(
+        "skip <req-id> <step> <reason>", "go on without a step", _skip, for_admins=True
+    ),
+    "abort": SubCommand("abort <req-id> [reason]", "give up, and clean up", _abort),
+    "cancel": SubCommand("cancel <req-id>", "take back what has not begun", _cancel),
+    "logs": SubCommand("logs <req-id> [step]", "what a step said", _logs),
+    "sync": SubCommand("sync", "read the catalog anew", _sync, for_admins=True),
+    "stats": SubCommand("stats", "the catalog in numbers", _stats, for_admins=True),
+    "pause": SubCommand("pause", "start nothing new", _pause, for_admins=True),
+    "unpause": SubCommand("unpause", "start again", _unpause, for_admins=True),
+}

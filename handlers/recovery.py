@@ -1,0 +1,137 @@
+"""What can be done with a request, by command and by button alike."""
+
+from collections.abc import Sequence
+
+from bot.forms import modals
+from bot.listening import Call
+from bot.messages import notices
+from bot.messages.blocks import section
+from bot.messages.card import card
+from bot.messages.text import code_block
+from engine import NotFound, RequestView, StepView, did_you_mean
+
+
+async def show_status(call: Call, request_id: str) -> None:
+    """Say how a request stands, with a link to its thread."""
+    view = await call.services.engine.request(await call.actor(), request_id)
+    shown = card(view, await thread_link(call, view.request_id))
+    await call.say(shown.text, shown.blocks)
+
+
+async def thread_link(call: Call, request_id: str) -> str | None:
+    """Return the address of a request's thread, None where there is none (yet)."""
+    conversation = await call.services.engine.conversation(request_id)
+    if conversation is None:
+        return None
+    answer = await call.services.client.chat_getPermalink(
+        channel=conversation.channel, message_ts=conversation.card_ts
+    )
+    return str(answer["permalink"])
+
+
+async def retry(call: Call, request_id: str, step: str | None) -> None:
+    """Run a failed step again; without a name the first one that failed."""
+    actor, engine = await call.actor(), call.services.engine
+    if step is None:
+        step = _the_step(await engine.request(actor, request_id), "failed").name
+    view = await engine.retry(actor, request_id, step)
+    await call.say(notices.goes_on(view))
+
+
+async def resume(call: Call, request_id: str) -> None:
+    """Go on from the failed steps."""
+    view = await call.services.engine.resume(await call.actor(), request_id)
+    await call.say(notices.goes_on(view))
+
+
+async def skip(call: Call, request_id: str, step: str, reason: str) -> None:
+    """Go on without a step."""
+    view = await call.services.engine.skip(await call.actor(), request_id, step, reason)
+    await call.say(notices.goes_on(view))
+
+
+async def cancel(call: Call, request_id: str) -> None:
+    """Take back what has not begun."""
+    view = await call.services.engine.cancel(await call.actor(), request_id)
+    await call.say(notices.cancelled(view))
+
+
+async def abort(call: Call, request_id: str, reason: str | None) -> None:
+    """Give up, with the reason given, or after asking for one."""
+    actor, engine = await call.actor(), call.services.engine
+    if reason is not None:
+        await call.say(notices.aborted(await engine.abort(actor, request_id, reason=reason)))
+        return
+
+    async def asked() -> dict[str, object]:
+        view = await engine.request(actor, request_id)
+        return modals.abort_form(view.request_id)
+
+    await call.open(asked(), reopen=f"abort {request_id}")
+
+
+async def open_resolve(call: Call, request_id: str, step: str | None) -> None:
+    """Ask for the outputs of what was done by hand."""
+    actor, engine = await call.actor(), call.services.engine
+
+    async def asked() -> dict[str, object]:
+        view = await engine.request(actor, request_id)
+        found = None
+        if step is not None:
+            found = _named(view.steps, step)
+        elif view.steps:
+            found = _the_step(view, "failed")
+        return modals.resolve_form(view.request_id, found)
+
+    await call.open(asked(), reopen=" ".join(filter(None, ("resolve", request_id, step))))
+
+
+async def show_logs(call: Call, request_id: str, step: str | None) -> None:
+    """Say the end of a step's log; without a name of the step that failed, else of the last."""
+    actor, engine = await call.actor(), call.services.engine
+    view = await engine.request(actor, request_id)
+    if not view.steps:
+        raise NotFound(f"{view.request_id} has no steps", "it is done by hand")
+    found = _named(view.steps, step) if step else _told_of(view.steps)
+    lines = [str(line) for line in await engine.logs(actor, request_id, found.name)]
+    await call.say(
+        notices.logs_of(found.name),
+        [
+            section(notices.logs_of(found.name)),
+            section(code_block("\n".join(lines)[-2400:] or notices.NO_LOGS)),
+        ],
+    )
+
+
+async def show_secrets(call: Call, request_id: str) -> None:
+    """Show secret outputs in clear, to their owner alone."""
+    values = await call.services.engine.secret_outputs(await call.actor(), request_id)
+    await call.say(*notices.secrets(values))
+
+
+def _the_step(view: RequestView, status: str) -> StepView:
+    for step in view.steps:
+        if step.status == status:
+            return step
+    raise NotFound(
+        f"No step of {view.request_id} has {status}",
+        do=f"Look with /pao status {view.request_id}",
+    )
+
+
+def _named(steps: Sequence[StepView], name: str) -> StepView:
+    for step in steps:
+        if name in {step.name, step.step_id}:
+            return step
+    names = [step.name for step in steps]
+    raise NotFound(
+        f"There is no step {name[:200]!r}.{did_you_mean(name, names)}",
+        do=f"Its steps are: {', '.join(names[:20])}",
+    )
+
+
+def _told_of(steps: Sequence[StepView]) -> StepView:
+    """Return the step that a person asking for logs most likely means."""
+    started = [step for step in steps if step.attempts]
+    failed = [step for step in steps if step.status == "failed"]
+    return (failed or started[-1:] or list(steps))[0]
