@@ -99,9 +99,7 @@ async def test_completion_promotes_the_reserved_instance(rows: Rows) -> None:
 
     assert await create(rows, request) == reserved
 
-    assert await rows.all(READ, reserved) == [
-        ("orders", "active", "U1", "payments", "1.0.0", True)
-    ]
+    assert await rows.all(READ, reserved) == [("orders", "active", "U1", "payments", "1.0.0", True)]
     made = "SELECT service_outputs, deployed_resources FROM service_instances WHERE id = %s"
     assert await rows.all(made, reserved) == [
         ({"endpoint": "db:5432"}, [{"address": "a", "type": "t", "id": "1"}])
@@ -114,9 +112,7 @@ async def test_completion_without_a_reservation_inserts(rows: Rows) -> None:
 
     instance = await create(rows, request)
 
-    assert await rows.all(READ, instance) == [
-        ("orders", "active", "U1", "payments", "1.0.0", True)
-    ]
+    assert await rows.all(READ, instance) == [("orders", "active", "U1", "payments", "1.0.0", True)]
     read = "SELECT deployment_parameters, creation_request_id FROM service_instances WHERE id = %s"
     assert await rows.all(read, instance) == [({"size": "small"}, request)]
 

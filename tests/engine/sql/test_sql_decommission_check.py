@@ -18,7 +18,9 @@ async def check(rows: Rows, instance: UUID) -> tuple[bool, str | None, list[Any]
     found = await rows.all("SELECT * FROM can_decommission_instance(%s)", instance)
     ((can, reason, blocking),) = found
     ids = [
-        await rows.value("SELECT id FROM service_instances WHERE instance_id = %s", b["instance_id"])
+        await rows.value(
+            "SELECT id FROM service_instances WHERE instance_id = %s", b["instance_id"]
+        )
         for b in blocking
     ]
     return can, reason, ids
