@@ -1,0 +1,205 @@
+"""`pao catalog`: sync the catalog, look into it, check it before it is merged."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.cli.acting import acting, as_option
+from bot.cli.command import Invocation, group
+from bot.cli.errors import DONE, NO
+from bot.cli.output import lines, printable, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine import Actor, CatalogDetails, CatalogEntry, Engine, SyncReport
+
+KINDS = ("CatalogItem", "CatalogBundle", "UpdateItem", "UpgradeItem")
+
+catalog = group("catalog", "Sync, list, check and render the catalog.")
+
+kind_option = click.option("--kind", type=click.Choice(KINDS), help="One kind alone.")
+
+
+@catalog.command("sync")
+@click.option("--url", metavar="U", help="Another repository than CATALOG_URL.")
+@click.option("--branch", metavar="B", help="Another branch than CATALOG_BRANCH.")
+@as_option
+async def sync(
+    invocation: Invocation, *, url: str | None, branch: str | None, user_id: str | None
+) -> int:
+    """Bring the catalog up to the repository; exit 1 when a file has errors."""
+    async with invocation.engine() as engine:
+        actor = await acting(engine, user_id)
+        report = await engine.sync_catalog(actor, trigger="cli", url=url, branch=branch)
+    invocation.output.record(asdict(report), text=_sync_text(report))
+    return NO if report.errors else DONE
+
+
+@catalog.command("list")
+@kind_option
+@click.option("--category", metavar="C", help="One category alone.")
+@click.option("--tag", metavar="T", help="Only what has the tag.")
+@click.option("--owner", metavar="TEAM", help="Only what the team owns.")
+@click.option("--search", metavar="WORDS", help="Only what has these words, the best hit first.")
+@click.option("--limit", type=int, default=50, show_default=True, help="Most entries.")
+@click.option("--cursor", metavar="C", help="Where the page before ended (next_cursor).")
+@as_option
+async def list_(
+    invocation: Invocation,
+    *,
+    kind: str | None,
+    category: str | None,
+    tag: str | None,
+    owner: str | None,
+    search: str | None,
+    limit: int,
+    cursor: str | None,
+    user_id: str | None,
+) -> None:
+    """List what the catalog offers."""
+    async with invocation.engine() as engine:
+        actor = await acting(engine, user_id)
+        page = await engine.catalog_entries(
+            actor,
+            text=search,
+            kind=kind,
+            category=category,
+            tag=tag,
+            owner=owner,
+            limit=limit,
+            cursor=cursor,
+        )
+    rows = [_entry_json(entry) for entry in page.items]
+    invocation.output.rows(
+        rows,
+        ["kind", "name", "version", "category", "owner", "lifecycle", "display_name"],
+        data={"items": rows, "next_cursor": page.next_cursor},
+        empty="The catalog has nothing like that.",
+    )
+    if page.next_cursor:
+        invocation.output.note(f"There is more: --cursor {page.next_cursor}")
+
+
+@catalog.command("get")
+@click.argument("name")
+@kind_option
+@as_option
+async def get(invocation: Invocation, *, name: str, kind: str | None, user_id: str | None) -> None:
+    """Show one document, and the bundles that it belongs to."""
+    async with invocation.engine() as engine:
+        _, details = await _document(engine, name, kind, user_id)
+    invocation.output.record(_details_json(details), text=_details_text(details))
+
+
+@catalog.command("render")
+@click.argument("name")
+@kind_option
+@as_option
+async def render(
+    invocation: Invocation, *, name: str, kind: str | None, user_id: str | None
+) -> None:
+    """Print the form of a document as Slack is given it (Block Kit), one view a page."""
+    from bot.forms.form import form_of, untouched
+    from bot.forms.pages import Meta, draw, pages
+
+    async with invocation.engine() as engine:
+        actor, details = await _document(engine, name, kind, user_id)
+    form = form_of(details, actor)
+    filled = untouched(form, actor)
+    views = [
+        draw(form, filled, Meta(form.kind, form.name, form.content_hash, page=page))
+        for page in range(len(pages(form, filled)))
+    ]
+    invocation.output.data({"views": views})
+
+
+@catalog.command("stats")
+@as_option
+async def stats(invocation: Invocation, *, user_id: str | None) -> None:
+    """Count what the catalog holds and what is asked for, and show the last syncs."""
+    async with invocation.engine() as engine:
+        actor = await acting(engine, user_id)
+        counts = await engine.catalog_stats(actor)
+    invocation.output.record(dict(counts), text=_stats_text(counts))
+
+
+async def _document(
+    engine: Engine, name: str, kind: str | None, user_id: str | None
+) -> tuple[Actor, CatalogDetails]:
+    """Return who asks and the document; a name of several kinds without `--kind` is wrong usage."""
+    from engine.errors import InvalidInput
+
+    actor = await acting(engine, user_id)
+    try:
+        return actor, await engine.catalog_entry(actor, name, kind)
+    except InvalidInput as error:
+        if error.code != "ambiguous_name":
+            raise
+        raise click.UsageError(str(error)) from error
+
+
+def _entry_json(entry: CatalogEntry) -> dict[str, Any]:
+    return asdict(entry)
+
+
+def _details_json(details: CatalogDetails) -> dict[str, Any]:
+    facts = asdict(details)
+    return _entry_json(details.entry) | {k: v for k, v in facts.items() if k != "entry"}
+
+
+def _details_text(details: CatalogDetails) -> str:
+    facts = _entry_json(details.entry) | {
+        "bundles": [
+            f"{bundle['name']} ({'required' if bundle['is_required'] else 'optional'})"
+            for bundle in details.bundles
+        ],
+        "commit": details.commit,
+        "path": details.path,
+    }
+    return lines({key: value for key, value in facts.items() if value not in (None, "", [], ())})
+
+
+def _sync_text(report: SyncReport) -> str:
+    told = [_finding_text("Error", finding) for finding in report.errors]
+    told += [_finding_text("Warning", finding) for finding in report.warnings]
+    told += [_change_text(change) for change in report.changes]
+    commit = (report.commit or "")[:12]
+    counts = ", ".join(
+        f"{number} {kind} {verb}"
+        for kind, verbs in report.counts.items()
+        for verb, number in verbs.items()
+        if number
+    )
+    told.append(
+        f"The catalog is at {commit}: {counts or 'nothing changed'}, {report.unchanged} unchanged, "
+        f"{len(report.errors)} errors, {len(report.warnings)} warnings."
+    )
+    return "\n".join(told)
+
+
+def _finding_text(word: str, finding: Mapping[str, Any]) -> str:
+    place = f"{finding.get('file')}:{finding.get('line')}:{finding.get('column')}"
+    return printable(f"{word}: {place}: {finding.get('message')}")
+
+
+def _change_text(change: Mapping[str, Any]) -> str:
+    versions = [v for v in (change.get("from_version"), change.get("to_version")) if v]
+    named = f"{change['change'].capitalize()}: {change['kind']} {change['name']}"
+    return printable(f"{named} {' -> '.join(dict.fromkeys(versions))}")
+
+
+def _stats_text(counts: Mapping[str, Any]) -> str:
+    parts = [
+        table(counts["documents"], ["kind", "lifecycle", "count"]),
+        table(counts["categories"], ["category", "count"]),
+        table(counts["most_requested"], ["name", "requests", "failed"]),
+        table(
+            counts["syncs"],
+            ["sync_started_at", "status", "trigger", "commit_hash", "error_count", "warning_count"],
+        ),
+    ]
+    return "\n\n".join(parts)
