@@ -13,7 +13,7 @@ from bot.playground.engine_panel import (
 )
 from bot.playground.installation import Command, Installation, Shortcut
 from bot.playground.server import Playground
-from bot.playground.workspace import Person, UserGroup
+from bot.playground.workspace import Person, UserGroup, default_people, default_teams
 
 __all__ = [
     "AttemptRow",
@@ -29,4 +29,6 @@ __all__ = [
     "Shortcut",
     "StepRow",
     "UserGroup",
+    "default_people",
+    "default_teams",
 ]

@@ -21,7 +21,6 @@ from bot.playground.inputs import (
     chosen_options,
     client_errors,
     entry_of,
-    initial_state,
 )
 from bot.playground.limits import (
     MESSAGE_TEXT,
@@ -45,6 +44,7 @@ EVENT_PAUSES = (0.0, 60.0, 300.0)
 """Slack delivers an unacknowledged event again: at once, after a minute, after five."""
 
 SLACKBOT = "USLACKBOT"
+KEPT_NOTICES = 20
 TROUBLE = "We had some trouble connecting. Try again?"
 
 Surface = View | Message
@@ -292,10 +292,10 @@ class Gestures:
         if isinstance(surface, View):
             return surface.state
         key = (user, surface.ts)
-        before = self._message_states.get(key)
-        fresh = initial_state(surface.blocks)
-        self._message_states[key] = carry_over(before, surface.blocks) if before else fresh
-        return self._message_states[key]
+        state = carry_over(self._message_states.get(key, {}), surface.blocks)
+        if state:
+            self._message_states[key] = state
+        return state
 
     # Modals
 
@@ -448,7 +448,7 @@ class Gestures:
         self.workspace.post(channel, SLACKBOT, text, only_for=user)
 
     def _notice(self, user: str, text: str) -> None:
-        self.notices[user].append(text)
+        self.notices[user] = [*self.notices[user], text][-KEPT_NOTICES:]
         self.workspace.changed()
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:

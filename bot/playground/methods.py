@@ -8,6 +8,7 @@ elder of blocks, are not taken.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,6 +47,9 @@ class Method:
 
 METHODS: dict[str, Method] = {}
 """Every method by its name."""
+
+REMEMBERED = 10_000
+"""How many calls are kept, for tests to look at."""
 
 _JSON_ARGUMENTS = {"blocks", "view", "metadata"}
 _FLAGS = {
@@ -95,7 +99,7 @@ class WebApi:
         self.sockets = sockets
         self.base_url = ""
         self._tokens = {bot_token: "bot", app_token: "app"}
-        self.calls: list[tuple[str, JsonObject]] = []
+        self.calls: deque[tuple[str, JsonObject]] = deque(maxlen=REMEMBERED)
 
     def call(self, name: str, token: str, arguments: JsonObject) -> JsonObject:
         """Run one method; raises Refused with Slack's word."""

@@ -49,6 +49,10 @@ class Pages:
         self._panel = panel
         self._stopping = asyncio.Event()
 
+    def start(self) -> None:
+        """Let event streams begin."""
+        self._stopping.clear()
+
     def stop(self) -> None:
         """End the event streams, so that the server can end."""
         self._stopping.set()

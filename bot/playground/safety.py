@@ -63,6 +63,8 @@ class OwnHostOnly:
             return "The playground takes no requests from other pages."
         if int(headers.get("content-length") or 0) > BODY_BYTES:
             return "The request is too long."
+        if "transfer-encoding" in headers:
+            return "The request does not say its length."
         return None
 
 

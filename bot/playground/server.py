@@ -122,6 +122,8 @@ class Playground:
         """Listen; raises ConfigurationError if the port is taken."""
         listener = _listen(self.port)
         self.port = listener.getsockname()[1]
+        self._pages.start()
+        self.sockets.accepting = True
         self._doorkeeper.cookie_name = f"playground_{self.port}"
         self.web_api.base_url = self.base_url
         self.gestures.response_base = self.base_url + "response/"

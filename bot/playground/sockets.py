@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import secrets
 import uuid
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from bot.playground.refusals import JsonObject
 
 TICKET_SECONDS = 30.0
-CONNECTIONS = 10
+REMEMBERED = 1000
+"""How many envelopes are kept, for tests to look at or to send again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +60,7 @@ class Sockets:
         self._links: list[Link] = []
         self._linked = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[JsonObject]] = {}
-        self.delivered: list[Envelope] = []
+        self.delivered: deque[Envelope] = deque(maxlen=REMEMBERED)
         self.opened = 0
         self.accepting = True
 

@@ -14,6 +14,9 @@ from bot.playground.refusals import JsonObject, Refused
 from bot.playground.workspace import APP_ID, BOT_ID, TEAM_ID, Clock, with_block_ids
 
 TRIGGER_SECONDS = 3.0
+FORGOTTEN_SECONDS = 600.0
+"""A trigger of so long ago is unknown rather than expired."""
+
 STACK = 3
 
 
@@ -88,9 +91,15 @@ class Views:
     def pull_trigger(self, user: str, *, from_modal: bool = False) -> str:
         """Make a trigger_id for what a person just did."""
         now = self._clock()
+        self._forget_triggers(before=now - FORGOTTEN_SECONDS)
         key = f"{int(now * 1000)}.{secrets.randbelow(10**10)}.{secrets.token_hex(16)}"
         self._triggers[key] = Trigger(user, now + TRIGGER_SECONDS, from_modal)
         return key
+
+    def _forget_triggers(self, before: float) -> None:
+        old = [key for key, trigger in self._triggers.items() if trigger.expires_at < before]
+        for key in old:
+            del self._triggers[key]
 
     def _exchange(self, trigger_id: object) -> Trigger:
         trigger = self._triggers.get(str(trigger_id))

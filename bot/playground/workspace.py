@@ -345,11 +345,15 @@ class Workspace:
 
     def open_response_url(self, channel: Channel, user: str, message: Message | None = None) -> str:
         """Make a response URL's key, for answers to a command or to a click on `message`."""
+        now = self.clock()
+        expired = [key for key, url in self.response_urls.items() if url.expires_at <= now]
+        for old in expired:
+            del self.response_urls[old]
         key = secrets.token_urlsafe(18)
         self.response_urls[key] = ResponseUrl(
             channel=channel.id,
             user=user,
-            expires_at=self.clock() + RESPONSE_URL_SECONDS,
+            expires_at=now + RESPONSE_URL_SECONDS,
             message_ts=message.ts if message else None,
             thread_ts=message.thread_ts if message else None,
         )

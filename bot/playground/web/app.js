@@ -152,13 +152,13 @@ function drawPeople(state) {
       tabindex: person.id === state.user ? "0" : "-1",
       testid: `person-${person.name}`,
       title: `Act as ${person.real_name}`,
-      onclick: () => switchTo(person, state),
+      onclick: () => switchTo(person),
       onkeydown: (event) => {
         const to = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
         if (!to) return;
         event.preventDefault();
         const next = state.people[(index + to + state.people.length) % state.people.length];
-        switchTo(next, state).then(() => find(".person[aria-checked=true]")?.focus());
+        switchTo(next).then(() => find(".person[aria-checked=true]")?.focus());
       },
     },
     avatar(person.id, person.real_name, context, "small"),
@@ -167,9 +167,10 @@ function drawPeople(state) {
       h("span", { class: "person-role" }, [person.teams.join(", "), person.is_admin && "admin", person.deleted && "deactivated"].filter(Boolean).join(" · "))))));
 }
 
-function switchTo(person, state) {
-  const direct = state.channels.find((one) => one.id === state.channel)?.person;
-  const channel = direct ? state.channels.find((one) => one.person === person.id)?.id : state.channel;
+function switchTo(person) {
+  const { channels } = page.state;
+  const direct = channels.find((one) => one.id === page.route.channel)?.person;
+  const channel = direct ? channels.find((one) => one.person === person.id)?.id : page.route.channel;
   if (direct && page.route.tab === "home") context.attempt(() => act("home", { user: person.id }));
   return go({ user: person.id, channel });
 }

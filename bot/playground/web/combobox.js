@@ -67,6 +67,7 @@ export function combobox({ attributes, placeholder, many, most, chosen, load, ch
     if (!list.childElementCount) list.append(h("div", { class: "combo-hint" }, "No results"));
     list.hidden = false;
     field.setAttribute("aria-expanded", "true");
+    list.scrollIntoView({ block: "nearest" });
     if (shown.length) activate(0);
   }
 
