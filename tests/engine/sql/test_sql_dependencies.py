@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from uuid import uuid4
 
 import psycopg
@@ -89,7 +90,7 @@ async def test_an_instance_does_not_depend_on_itself(rows: Rows) -> None:
 @pytest.mark.parametrize("length", [2, 3, 6])
 async def test_a_circle_is_refused_however_long(rows: Rows, length: int) -> None:
     chain = [await rows.instance() for _ in range(length)]
-    for dependent, provider in zip(chain, chain[1:], strict=False):
+    for dependent, provider in itertools.pairwise(chain):
         await rows.depend(dependent, provider)
 
     with pytest.raises(psycopg.errors.CheckViolation) as refused:
