@@ -21,14 +21,12 @@ from engine.results import SECRET_DOTS, Actor
 from engine.secrets import Cipher
 from engine.store.secrets import EncryptedValue
 
-SECRET_KEY: Final = "$secret"  # noqa: S105 (the name of a key)
+SECRET_KEY: Final = "$secret"
 
 
 def surroundings(actor: Actor, access: Access | None) -> Surroundings:
     """Return what values are judged by: the person's time zone and the limits of their teams."""
-    return Surroundings(
-        clock=Clock(user_zone=actor.time_zone), narrowed=_narrowed(actor, access)
-    )
+    return Surroundings(clock=Clock(user_zone=actor.time_zone), narrowed=_narrowed(actor, access))
 
 
 def max_active(actor: Actor, access: Access | None) -> int | None:
@@ -71,7 +69,7 @@ def seal(
 def encrypted(cipher: Cipher, value: Any, purpose: str) -> EncryptedValue:
     """Encrypt a value for its place."""
     ciphertext, key_id = cipher.encrypt(value, purpose)
-    return EncryptedValue(uuid4(), ciphertext.decode("ascii"), key_id, purpose)
+    return EncryptedValue(uuid4(), ciphertext, key_id, purpose)
 
 
 def parameter_purpose(request_id: UUID, field: str) -> str:

@@ -23,7 +23,11 @@ ROLLBACK_PREFIX: Final = "rollback:"
 
 
 def plan_steps(
-    fulfillment: Fulfillment, raw: Mapping[str, Any], *, component: str | None = None, first: int = 0
+    fulfillment: Fulfillment,
+    raw: Mapping[str, Any],
+    *,
+    component: str | None = None,
+    first: int = 0,
 ) -> tuple[PlannedStep, ...]:
     """Return the steps of one component, automation first; none for a manual-only document.
 

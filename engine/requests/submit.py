@@ -29,6 +29,7 @@ from uuid import UUID, uuid4
 
 from engine.catalog.documents import Access, Fulfillment, load_fulfillment, load_presentation
 from engine.catalog.fields import BaseField, SecretField
+from engine.catalog.steps import BaseStep
 from engine.catalog.suggest import did_you_mean
 from engine.catalog.values import Checked, check_values
 from engine.config import EngineConfig
@@ -108,9 +109,7 @@ async def submit(
     return request_id
 
 
-async def check(
-    connection: Connection, intake: Intake, actor: Actor, submission: Submission
-) -> Checked:
+async def check(connection: Connection, actor: Actor, submission: Submission) -> Checked:
     """Judge the values alone, for a form before it is submitted; raises for an unknown item."""
     item = await _item(connection, actor, submission)
     fields = load_presentation(item.presentation).all_fields
@@ -199,16 +198,18 @@ def _refuse_unavailable(
     automation = fulfillment.automation
     if automation and automation.pre_execution_checks:
         raise _not_available("Checking before the first step", "Ask the owner")
-    for sequence in filter(None, (automation, fulfillment.rollback)):
-        for step in sequence.steps:
-            if step.type not in step_types:
-                raise _not_available(f"A step of type {step.type}", "Ask the owner")
+    steps = (*(automation.steps if automation else ()), *_rollback_steps(fulfillment))
+    for step in steps:
+        if step.type not in step_types:
+            raise _not_available(f"A step of type {step.type}", "Ask the owner")
+
+
+def _rollback_steps(fulfillment: Fulfillment) -> Sequence[BaseStep]:
+    return fulfillment.rollback.steps if fulfillment.rollback else ()
 
 
 def _not_available(what: str, do: str) -> Conflict:
-    return Conflict(
-        f"{what} is not available in this version", do=do, code="not_available"
-    )
+    return Conflict(f"{what} is not available in this version", do=do, code="not_available")
 
 
 def _access(item: ItemRow) -> Access | None:

@@ -46,9 +46,7 @@ async def ask_for_ticket(
     )
     await events.write(
         connection,
-        NewEvent(
-            "ticket.requested", request_id, data={"type": ticket_type, "system": system}
-        ),
+        NewEvent("ticket.requested", request_id, data={"type": ticket_type, "system": system}),
     )
     await requests.wake(connection, STEPS_CHANNEL)
 

@@ -205,9 +205,7 @@ def _has_secret(value: Any) -> bool:
     return is_reference(value) or any(True for _ in references_in(value))
 
 
-def _step(
-    row: StepRow, attempts: Sequence[AttemptRow], tickets: Sequence[TicketView]
-) -> StepView:
+def _step(row: StepRow, attempts: Sequence[AttemptRow], tickets: Sequence[TicketView]) -> StepView:
     outputs = {} if row.status == "skipped" else row.outputs
     return StepView(
         step_id=row.step_id,

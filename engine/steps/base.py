@@ -59,28 +59,61 @@ Outcome = Completed | Waiting
 class StepContext(Protocol):
     """All that a step type sees of the engine."""
 
-    request_id: str
-    request_type: str
-    step_id: str
-    step_name: str
-    attempt_number: int
-    idempotency_key: str
-    """Hash of request, step and attempt group: the same over automatic retries and take-overs."""
-    earlier_idempotency_keys: Sequence[str]
-    """Keys of earlier attempt groups, newest first: what a manual retry may find left behind."""
-    template: Mapping[str, Json]
-    """The step's template, rendered, secrets in clear."""
-    config: Mapping[str, Json]
-    """The step as written in the document (verification, outputs, timeout ...)."""
-    instance_id: str | None
-    """External id (si-...) of the instance that the request is about."""
-    catalog_commit: str | None
-    destructive: bool
-    """Whether the document was declared destructive (always true for create and decommission plans)."""
-    external: Mapping[str, Json]
-    """What `remember` or `Waiting` kept, empty at first."""
-    work_dir: Path
-    """An empty folder of this attempt's own, removed afterwards."""
+    @property
+    def request_id(self) -> str:
+        """External id (req-...) of the request."""
+
+    @property
+    def request_type(self) -> str:
+        """create, update, upgrade or decommission."""
+
+    @property
+    def step_id(self) -> str:
+        """The step's id, unique in its request."""
+
+    @property
+    def step_name(self) -> str:
+        """The step's name in its document."""
+
+    @property
+    def attempt_number(self) -> int:
+        """Which attempt this is; counts on over groups."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """Hash of request, step and attempt group: the same over automatic retries and take-overs."""
+
+    @property
+    def earlier_idempotency_keys(self) -> Sequence[str]:
+        """Keys of earlier attempt groups, newest first: what a manual retry may find left behind."""
+
+    @property
+    def template(self) -> Mapping[str, Json]:
+        """The step's template, rendered, secrets in clear."""
+
+    @property
+    def config(self) -> Mapping[str, Json]:
+        """The step as written in the document (verification, outputs, timeout ...)."""
+
+    @property
+    def instance_id(self) -> str | None:
+        """External id (si-...) of the instance that the request is about."""
+
+    @property
+    def catalog_commit(self) -> str | None:
+        """The catalog's commit that the request is pinned to."""
+
+    @property
+    def destructive(self) -> bool:
+        """Whether the document was declared destructive (always true for create and decommission plans)."""
+
+    @property
+    def external(self) -> Mapping[str, Json]:
+        """What `remember` or `Waiting` kept, empty at first."""
+
+    @property
+    def work_dir(self) -> Path:
+        """An empty folder of this attempt's own, removed afterwards."""
 
     async def remember(self, external: Mapping[str, Json]) -> None:
         """Merge into `external`, durably and fenced. Raises LeaseLost when another worker has the step."""

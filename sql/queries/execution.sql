@@ -42,6 +42,8 @@ SELECT c.id, c.request_id, c.step_id, c.step_name, c.step_type, c.step_config, c
            SELECT a.id FROM step_attempts a
            WHERE a.step_id = c.id ORDER BY a.attempt_number DESC LIMIT 1)) AS attempt_id,
        extract(epoch FROM c.attempt_deadline - clock_timestamp())::float8 AS seconds_left,
+       extract(epoch FROM clock_timestamp() - c.started_at)::float8 AS seconds_running,
+       c.is_new = 1 AS is_new,
        pg_notify('pao_events', '') IS NOT NULL AS told
 FROM claimed c LEFT JOIN attempts new ON new.step_id = c.id;
 
@@ -64,9 +66,8 @@ FROM service_requests r
 LEFT JOIN people p ON p.user_id = r.requester_user_id
 LEFT JOIN service_instances si ON si.id = r.subject_instance_id
 LEFT JOIN LATERAL (
-    SELECT jsonb_object_agg(s.step_id, jsonb_build_object('outputs', s.outputs, 'id', s.id)) AS outputs
-    FROM request_steps s
-    WHERE s.request_id = r.id AND s.status IN ('completed', 'skipped')
+    SELECT jsonb_object_agg(s.step_id, CASE s.status WHEN 'completed' THEN s.outputs END) AS outputs
+    FROM request_steps s WHERE s.request_id = r.id AND s.section = 'automation'
 ) steps ON TRUE
 LEFT JOIN LATERAL (
     SELECT jsonb_object_agg(d.dependency_name, jsonb_build_object(
@@ -276,18 +277,19 @@ SELECT id, request_type, has_failed,
            AS moved
 FROM ending;
 
--- name: close_rollbacks
--- A rollback that was not needed is skipped; one that went through is noted on its request.
-WITH unneeded AS (
-    UPDATE request_steps SET status = 'skipped', skip_reason = 'condition', completed_at = clock_timestamp()
-    WHERE request_id = ANY (%(completed)s) AND section = 'rollback' AND status = 'pending'
-)
+-- name: note_rollbacks
+-- A rollback that went through is noted on its request, before the request ends.
 UPDATE service_requests r SET rolled_back = TRUE
 WHERE r.id = ANY (%(ids)s) AND r.failed_steps > 0
   AND EXISTS (SELECT FROM request_steps s WHERE s.request_id = r.id AND s.section = 'rollback'
               AND s.status = 'completed')
   AND NOT EXISTS (SELECT FROM request_steps s WHERE s.request_id = r.id AND s.section = 'rollback'
                   AND s.status NOT IN ('completed', 'skipped'));
+
+-- name: skip_rollbacks
+-- A rollback that was not needed is skipped.
+UPDATE request_steps SET status = 'skipped', skip_reason = 'condition', completed_at = clock_timestamp()
+WHERE request_id = ANY (%(ids)s) AND section = 'rollback' AND status = 'pending';
 
 -- name: promote_instances
 -- Make the instances of completed creates active, with the outputs and resources of their steps.
@@ -379,7 +381,7 @@ WITH never AS (
     SELECT request_id, id, 'step.skipped', jsonb_build_object('reason', %(skip_reason)s::text) FROM never
 )
 SELECT (SELECT count(*) FROM running)::int AS running, (SELECT count(*) FROM never)::int AS skipped,
-       pg_notify('pao_steps', '') IS NOT NULL AS told;
+       pg_notify('pao_steps', 'cancel') IS NOT NULL AS told;
 
 -- name: step_reset
 -- Make steps pending again in a new attempt group: those named, or every failed one where none is.
@@ -396,8 +398,8 @@ WITH RECURSIVE again AS (
     WHERE s.status = 'skipped' AND s.skip_reason = 'dependency'
 ), reset AS (
     UPDATE request_steps s
-    SET status = 'pending', skip_reason = NULL, completed_at = NULL, outputs = NULL,
-        attempt_group = s.attempt_group + 1, group_attempts = 0, losses = 0, poll_count = 0,
+    SET status = 'pending', skip_reason = NULL, started_at = NULL, completed_at = NULL,
+        outputs = NULL, attempt_group = s.attempt_group + 1, group_attempts = 0, losses = 0, poll_count = 0,
         phase = 'start', next_run_at = NULL, attempt_deadline = NULL,
         skip_verification = %(skip_verification)s,
         external = s.external - '$cancel' - '$result'
@@ -479,9 +481,9 @@ WHERE request_id = %(id)s AND section = 'rollback' AND (attempt_count > 0 OR sta
 UPDATE service_requests SET parameters = %(parameters)s, updated_at = clock_timestamp()
 WHERE id = %(id)s;
 
--- name: request_states
+-- name: request_progress
 -- How far a request is, for whoever waits for its end.
-SELECT r.status, r.version, r.updated_at,
+SELECT r.status, r.version,
        EXISTS (SELECT FROM outbox o WHERE o.request_id = r.id AND o.done_at IS NULL
                AND NOT o.cancelled AND o.attempts = 0) AS has_untried
 FROM service_requests r WHERE r.id = %(id)s;

@@ -1,0 +1,1 @@
+"""Execution: what happens around every step, once: claim, lease, run, verify, finish, retry."""

@@ -1,0 +1,191 @@
+"""What a step type sees of the engine while it runs (engine/steps/base.py, StepContext)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from engine.events import NewEvent
+from engine.execution.lease import Lease, LeaseLost
+from engine.foreign_json import clean
+from engine.redaction import RedactedStream, Redactor
+from engine.requests.tickets import effect_key
+from engine.store import events, execution
+from engine.store.execution import Claim, ClaimedRequest
+from engine.store.pool import Pool, transaction
+
+LOG_BUFFER: Final = 16 << 10
+"""Characters of a log that are kept back at most before they are written."""
+
+LOG_SECONDS: Final = 1.0
+"""How old a kept back piece of a log gets at most while more is coming."""
+
+
+@dataclass(slots=True)
+class RunContext:
+    """One turn of one step: its facts, its rendered template, and its ways to say something."""
+
+    pool: Pool
+    claim: Claim
+    request: ClaimedRequest
+    lease: Lease
+    redactor: Redactor
+    template: Mapping[str, Any]
+    folder: Path
+    logs_url: str | None
+    external: Mapping[str, Any] = field(init=False)
+    _log: _AttemptLog = field(init=False)
+    _has_folder: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        """Begin with what earlier turns kept."""
+        self.external = self.claim.external
+        self._log = _AttemptLog(self.redactor.stream())
+
+    @property
+    def request_id(self) -> str:
+        """External id of the request."""
+        return self.request.request_id
+
+    @property
+    def request_type(self) -> str:
+        """create, update, upgrade or decommission."""
+        return self.request.request_type
+
+    @property
+    def step_id(self) -> str:
+        """The step's id in its request."""
+        return self.claim.step_id
+
+    @property
+    def step_name(self) -> str:
+        """The step's name in its document."""
+        return self.claim.step_name
+
+    @property
+    def attempt_number(self) -> int:
+        """Counts on over groups."""
+        return self.claim.attempt_count
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key of this attempt group."""
+        return self._key(self.claim.attempt_group)
+
+    @property
+    def earlier_idempotency_keys(self) -> Sequence[str]:
+        """Keys of the groups before, newest first."""
+        return [self._key(group) for group in range(self.claim.attempt_group - 1, 0, -1)]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The step as written."""
+        return self.claim.step_config
+
+    @property
+    def instance_id(self) -> str | None:
+        """External id of the instance."""
+        return self.request.instance_id
+
+    @property
+    def catalog_commit(self) -> str | None:
+        """The commit that the request is pinned to."""
+        return self.request.catalog_commit
+
+    @property
+    def destructive(self) -> bool:
+        """Whether the document was declared destructive."""
+        return bool(self.request.plan.get("destructive", False))
+
+    @property
+    def work_dir(self) -> Path:
+        """The attempt's own folder, made when first asked for."""
+        if not self._has_folder:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._has_folder = True
+        return self.folder
+
+    async def remember(self, external: Mapping[str, Any]) -> None:
+        """Merge into `external`, durably and fenced."""
+        async with transaction(self.pool) as connection:
+            kept = await execution.remember(connection, self.claim.id, self.lease.token, external)
+        if kept is None:
+            raise LeaseLost("The step's lease is gone", "another worker has it")
+        self.external = kept
+
+    async def check_lease(self) -> None:
+        """Raise LeaseLost unless the step is certainly still ours."""
+        self.lease.check()
+
+    async def log(self, text: str) -> None:
+        """Append to the attempt's log; written in chunks."""
+        chunk = self._log.add(text)
+        if chunk:
+            await self._write_log(chunk)
+
+    async def tell(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Write an event of this step, redacted."""
+        event = NewEvent(
+            kind, self.claim.request_id, self.claim.id, data=self.redactor.json(clean(data))
+        )
+        async with transaction(self.pool) as connection:
+            await events.write(connection, event)
+
+    async def remember_job(self, job_id: str | None, job_url: str | None) -> None:
+        """Keep the outside job's id and link on the attempt."""
+        async with transaction(self.pool) as connection:
+            ours = await execution.remember_job(
+                connection, self.claim.attempt_id, self.lease.token, job_id, job_url
+            )
+        if not ours:
+            raise LeaseLost("The step's lease is gone", "another worker has it")
+
+    async def close(self) -> None:
+        """Write the rest of the log and remove the folder."""
+        try:
+            rest = self._log.end()
+            if rest:
+                await self._write_log(rest)
+        finally:
+            if self._has_folder:
+                await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    async def _write_log(self, text: str) -> None:
+        async with transaction(self.pool) as connection:
+            await execution.append_log(connection, self.claim.attempt_id, text, self.logs_url)
+
+    def _key(self, group: int) -> str:
+        return effect_key(self.claim.request_id, self.claim.step_id, group)
+
+
+class _AttemptLog:
+    """Gathers redacted text into chunks."""
+
+    def __init__(self, stream: RedactedStream) -> None:
+        self._stream = stream
+        self._pieces: list[str] = []
+        self._size = 0
+        self._since = time.monotonic()
+
+    def add(self, text: str) -> str | None:
+        """Take a text; return a chunk when it is time to write one."""
+        piece = self._stream.feed(text)
+        self._pieces.append(piece)
+        self._size += len(piece)
+        is_old = time.monotonic() - self._since > LOG_SECONDS
+        return self._take() if self._size > LOG_BUFFER or is_old else None
+
+    def end(self) -> str:
+        """Return all that is left."""
+        self._pieces.append(self._stream.end())
+        return self._take()
+
+    def _take(self) -> str:
+        text = "".join(self._pieces)
+        self._pieces, self._size, self._since = [], 0, time.monotonic()
+        return text

@@ -1,0 +1,111 @@
+"""Finish: natural group commit of what became of steps.
+
+Whatever has finished by the time the flusher is free is written by one statement in one
+transaction; there is no timer, so a single step at rest is committed at once, and under load one
+commit carries many. The database must own every consequence (dependents freed or skipped, counters,
+the request's end, events), so they stand in that transaction (sql/queries/execution.sql).
+
+A death before the commit loses the turn: the lease runs out and the phase is repeated. While the
+database is away the finishes wait in memory and are written when it is back, if their tokens still
+stand. A finish that is not returned was not ours any more: its step goes on elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from engine.errors import PaoError
+from engine.store import execution
+from engine.store.execution import Finish, Finished
+from engine.store.pool import Pool, retried_on_conflict, through_outage, transaction
+
+LARGEST_BATCH: Final = 100
+"""Finishes in one statement."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    finish: Finish
+    written: asyncio.Future[Finished | None]
+
+
+class Finisher:
+    """The queue of finishes and the task that writes them."""
+
+    def __init__(self, pool: Pool, *, outage_seconds: float) -> None:
+        self._pool = pool
+        self._outage_seconds = outage_seconds
+        self._queue: list[_Waiting] = []
+        self._filled = asyncio.Event()
+        self._flushing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write."""
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush_for_ever(), name="finish-flusher")
+
+    async def stop(self) -> None:
+        """Stop writing. Whoever has something to finish waits for `write` before."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            await asyncio.wait([self._flushing])
+            self._flushing = None
+
+    async def write(self, finish: Finish) -> Finished | None:
+        """Write one finish, with others; None where the step was not ours any more."""
+        waiting = _Waiting(finish, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._filled.set()
+        return await waiting.written
+
+    async def _flush_for_ever(self) -> None:
+        while True:
+            await self._filled.wait()
+            batch, self._queue = self._queue[:LARGEST_BATCH], self._queue[LARGEST_BATCH:]
+            if not self._queue:
+                self._filled.clear()
+            if batch:
+                await self._flush(batch)
+
+    async def _flush(self, batch: Sequence[_Waiting]) -> None:
+        finishes = [waiting.finish for waiting in batch]
+        try:
+            done = await through_outage(
+                lambda: write_finishes(self._pool, finishes), limit=self._outage_seconds
+            )
+        except PaoError as error:
+            await self._one_by_one(batch, error)
+            return
+        written = {one.id: one for one in done}
+        for waiting in batch:
+            _answer(waiting, written.get(waiting.finish.id))
+
+    async def _one_by_one(self, batch: Sequence[_Waiting], error: PaoError) -> None:
+        """One finish that cannot be stored must not take the others with it."""
+        if len(batch) == 1:
+            if not batch[0].written.done():
+                batch[0].written.set_exception(error)
+            return
+        for waiting in batch:
+            await self._flush([waiting])
+
+
+@retried_on_conflict
+async def write_finishes(pool: Pool, finishes: Sequence[Finish]) -> list[Finished]:
+    """Write finishes in one transaction; what is not returned was not ours any more."""
+    async with transaction(pool) as connection:
+        return await execution.finish(connection, finishes)
+
+
+def _answer(waiting: _Waiting, finished: Finished | None) -> None:
+    if finished is None:
+        log.warning("finish_refused", step=str(waiting.finish.id), outcome=waiting.finish.outcome)
+    if not waiting.written.done():
+        waiting.written.set_result(finished)

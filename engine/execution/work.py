@@ -1,0 +1,211 @@
+"""Work: claim what is due into free slots, carry each step in a task of its own, finish.
+
+    wake ──> claim up to the free slots ──> one task a step: run a turn ──> finish ──> slot free
+
+The tasks are owned here: a stop claims no more, lets what runs go on for the grace, then cancels it
+and gives the steps back at once, without using up their attempts. A kill says nothing and the leases
+run out. Waiting steps hold nothing: no task, no slot, no lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from engine.errors import PaoError
+from engine.execution.finish import Finisher
+from engine.execution.lease import Lease, LeaseLost, Leases
+from engine.execution.run import LONGEST_MESSAGE, Surroundings, run_claim, stay_alive
+from engine.execution.scope import secret_ids
+from engine.requests.parameters import references_in
+from engine.store import execution, secrets
+from engine.store.execution import Claim, ClaimedRequest, Finish
+from engine.store.pool import transaction
+from engine.store.secrets import EncryptedValue
+
+log = structlog.get_logger(__name__)
+
+
+class Work:
+    """The steps that this process carries, at most `slots` at a time.
+
+    `on_change` is called whenever there may be something new to claim. With `request_id`, only the
+    steps of that request are taken.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        *,
+        owner: str,
+        slots: int,
+        lease: timedelta,
+        outage: timedelta,
+        on_change: Callable[[], None],
+        request_id: UUID | None = None,
+    ) -> None:
+        self._around = around
+        self._owner = owner
+        self._slots = slots
+        self._lease = lease
+        self._on_change = on_change
+        self._request_id = request_id
+        self._leases = Leases(around.pool, lease)
+        self._finisher = Finisher(around.pool, outage_seconds=outage.total_seconds())
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+
+    def start(self) -> None:
+        """Begin to renew leases and to write finishes."""
+        self._is_stopping = False
+        self._leases.start()
+        self._finisher.start()
+
+    async def stop(self, grace: timedelta) -> None:
+        """Let what runs go on for `grace`, then give it back; claim nothing meanwhile."""
+        self._is_stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._leases.stop()
+        await self._finisher.stop()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is carried."""
+        return not self._tasks
+
+    async def claim(self) -> bool:
+        """Claim into the free slots; say whether there may be more that is due.
+
+        Raises Unavailable when the database is away.
+        """
+        free = self._slots - len(self._tasks)
+        if free <= 0 or self._is_stopping:
+            return False
+        asked_at = time.monotonic()
+        async with transaction(self._around.pool) as connection:
+            claims = await execution.claim(
+                connection,
+                self._owner,
+                limit=free,
+                lease=self._lease,
+                request_id=self._request_id,
+            )
+            requests = await execution.requests_of(connection, {c.request_id for c in claims})
+            kept = await secrets.by_id(connection, _secret_ids(claims, requests))
+        leases = self._leases.hold(claims, asked_at)
+        for claim, lease in zip(claims, leases, strict=True):
+            self._carry_in_task(claim, requests[claim.request_id], kept, lease)
+        return len(claims) == free
+
+    async def renew(self) -> None:
+        """Look at once whether steps of ours were cancelled; raises Unavailable."""
+        await self._leases.renew()
+
+    def _carry_in_task(
+        self,
+        claim: Claim,
+        request: ClaimedRequest,
+        kept: Mapping[UUID, EncryptedValue],
+        lease: Lease,
+    ) -> None:
+        task = asyncio.create_task(
+            self._carry(claim, request, kept, lease), name=f"step {claim.step_id}"
+        )
+        lease.task = task
+        self._tasks.add(task)
+        task.add_done_callback(self._put_down)
+
+    def _put_down(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._on_change()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("step_task_failed", exc_info=task.exception())
+
+    async def _carry(
+        self,
+        claim: Claim,
+        request: ClaimedRequest,
+        kept: Mapping[UUID, EncryptedValue],
+        lease: Lease,
+    ) -> None:
+        with bound_contextvars(request_id=request.request_id, step_id=claim.step_id):
+            try:
+                finish = await self._turn(claim, request, kept, lease)
+                lease.task = None  # nothing interrupts a step whose turn is over
+                await self._write(finish)
+            except LeaseLost:
+                log.warning("step_lost", attempt=claim.attempt_count)
+            finally:
+                self._leases.release(lease)
+
+    async def _turn(
+        self,
+        claim: Claim,
+        request: ClaimedRequest,
+        kept: Mapping[UUID, EncryptedValue],
+        lease: Lease,
+    ) -> Finish:
+        try:
+            return await run_claim(self._around, claim, request, kept, lease)
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+            stay_alive()
+            return given_back(claim)
+
+    async def _write(self, finish: Finish) -> None:
+        try:
+            await self._finisher.write(finish)
+        except PaoError as error:
+            # What the database will not take, it will not take tomorrow either.
+            log.warning("finish_not_stored", error=str(error))
+            await self._finisher.write(_unstorable(finish, error))
+
+
+def given_back(claim: Claim) -> Finish:
+    """Return the finish of a step whose worker stops: due at once, its attempt not counted."""
+    message = "The worker was stopped before the step was done"
+    return Finish(
+        id=claim.id,
+        token=claim.lease_token,
+        outcome="retrying",
+        phase=claim.phase,
+        uncounted=1,
+        error_type="worker_stopped",
+        error_message=message,
+        kind="step.retrying",
+        data={
+            "attempt": claim.attempt_count,
+            "error_type": "worker_stopped",
+            "error_message": message,
+        },
+    )
+
+
+def _unstorable(finish: Finish, error: PaoError) -> Finish:
+    message = str(error)[:LONGEST_MESSAGE]
+    return Finish(
+        id=finish.id,
+        token=finish.token,
+        outcome="failed",
+        error_type="result_not_stored",
+        error_message=message,
+        kind="step.failed",
+        data={"error_type": "result_not_stored", "error_message": message},
+    )
+
+
+def _secret_ids(claims: Sequence[Claim], requests: Mapping[UUID, ClaimedRequest]) -> set[UUID]:
+    in_requests = {id_ for request in requests.values() for id_ in secret_ids(request)}
+    return in_requests | {id_ for claim in claims for id_ in references_in(claim.external)}

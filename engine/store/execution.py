@@ -1,0 +1,372 @@
+"""Steps under way: claims, leases, and what became of them. Every write is fenced by a lease token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from engine.events import STEPS_CHANNEL
+from engine.foreign_json import clean_text
+from engine.store import queries, requests, secrets
+from engine.store.pool import Connection
+from engine.store.rows import jsonb, row_or_none, rows, run, value, values
+from engine.store.secrets import EncryptedValue
+
+_sql = queries.load("execution")
+
+Outcome = Literal["completed", "skipped", "waiting", "retrying", "failed"]
+Phase = Literal["start", "poll", "verify", "cancel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A step that is ours until its lease ends, and its attempt."""
+
+    id: UUID
+    request_id: UUID
+    step_id: str
+    step_name: str
+    step_type: str
+    step_config: Mapping[str, Any]
+    section: str
+    component: str | None
+    phase: Phase
+    lease_token: int
+    attempt_count: int
+    group_attempts: int
+    attempt_group: int
+    losses: int
+    poll_count: int
+    external: Mapping[str, Any]
+    skip_verification: bool
+    attempt_id: UUID
+    seconds_left: float | None
+    """Until the attempt is over; None where its time has not begun to count."""
+    seconds_running: float
+    """Since the first attempt of the group began."""
+    is_new: bool
+    """Whether this turn began the attempt."""
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRequest:
+    """What the steps of a request are rendered from."""
+
+    id: UUID
+    request_id: str
+    request_type: str
+    plan: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    requester_user_id: str
+    requester_team: str | None
+    requester_email: str | None
+    requester_name: str
+    catalog_commit: str | None
+    instance_id: str | None
+    instance_name: str | None
+    instance_version: str | None
+    service_outputs: Mapping[str, Any] | None
+    deployment_parameters: Mapping[str, Any] | None
+    steps: Mapping[str, Any]
+    dependencies: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What became of a claimed step in this turn.
+
+    `delay` (seconds) says when it is due again (waiting, retrying). `kind` and `data` are the event
+    that tells of it. `uncounted` gives an attempt back to the budget of its group.
+    """
+
+    id: UUID
+    token: int
+    outcome: Outcome
+    outputs: Any = None
+    resources: Any = None
+    external: Any = None
+    phase: Phase = "start"
+    delay: float = 0.0
+    time_limit: float | None = None
+    skip_reason: str | None = None
+    losses: int = 0
+    uncounted: int = 0
+    job_id: str | None = None
+    job_url: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    error_details: Any = None
+    verification: Any = None
+    parameters: Any = None
+    kind: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    secrets: tuple[EncryptedValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A finish that was written."""
+
+    id: UUID
+    request_id: UUID
+    request_ended: bool
+    freed: int
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A lease that is still ours; `is_cancelled`: the step is to be ended."""
+
+    id: UUID
+    is_cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A step whose worker was lost, taken by the reaper."""
+
+    id: UUID
+    token: int
+    phase: Phase
+    losses: int
+    attempt: int
+    step_config: Mapping[str, Any]
+    external: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """How many steps of a request were running, and how many had not begun."""
+
+    running: int
+    skipped: int
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a request is; `version` changes with its status."""
+
+    status: str
+    version: int
+    has_untried: bool
+
+
+async def claim(
+    connection: Connection,
+    owner: str,
+    *,
+    limit: int,
+    lease: timedelta,
+    request_id: UUID | None = None,
+) -> list[Claim]:
+    """Take up to `limit` due steps, of one request or of all; none while the engine is paused."""
+    parameters = {"owner": owner, "limit": limit, "lease": lease, "request_id": request_id}
+    return await rows(connection, _sql.claim_steps, parameters, Claim)
+
+
+async def requests_of(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, ClaimedRequest]:
+    """Return what the steps of these requests are rendered from."""
+    parameters = {"ids": list(ids)}
+    found = await rows(connection, _sql.requests_of_claims, parameters, ClaimedRequest)
+    return {request.id: request for request in found}
+
+
+async def seconds_to_next(connection: Connection) -> float | None:
+    """Return the seconds until something is due, None where nothing waits; may be negative."""
+    found = await value(connection, _sql.next_due, {})
+    return None if found is None else float(found)
+
+
+async def renew(
+    connection: Connection, tokens: Mapping[UUID, int], lease: timedelta
+) -> list[Renewed]:
+    """Extend leases; those that are not returned are lost."""
+    parameters = {"ids": list(tokens), "tokens": list(tokens.values()), "lease": lease}
+    return await rows(connection, _sql.renew_leases, parameters, Renewed)
+
+
+async def remember(
+    connection: Connection, step_id: UUID, token: int, external: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Merge into what a step needs to go on after a crash; None where it is not ours any more."""
+    parameters = {"id": step_id, "token": token, "external": jsonb(external)}
+    found: Mapping[str, Any] | None = await value(connection, _sql.remember, parameters)
+    return found
+
+
+async def remember_job(
+    connection: Connection,
+    attempt_id: UUID,
+    token: int,
+    job_id: str | None,
+    job_url: str | None,
+) -> bool:
+    """Keep the outside job of an attempt; False where its step is not ours any more."""
+    parameters = {
+        "attempt_id": attempt_id,
+        "token": token,
+        "job_id": job_id,
+        "job_url": job_url,
+    }
+    return await run(connection, _sql.remember_job, parameters) > 0
+
+
+async def append_log(
+    connection: Connection, attempt_id: UUID, text: str, logs_url: str | None
+) -> None:
+    """Add a chunk, redacted already, to an attempt's log."""
+    parameters = {"attempt_id": attempt_id, "text": clean_text(text), "logs_url": logs_url}
+    await run(connection, _sql.append_log, parameters)
+
+
+async def finish(connection: Connection, finishes: Sequence[Finish]) -> list[Finished]:
+    """Write what became of steps, and all that follows for dependents, requests and instances.
+
+    What is not returned was not ours any more and changed nothing.
+    """
+    await values(connection, _sql.lock_requests_of_steps, {"ids": [one.id for one in finishes]})
+    await secrets.insert(connection, [secret for one in finishes for secret in one.secrets])
+    parameters = {"finishes": jsonb([_as_json(one) for one in finishes])}
+    done = await rows(connection, _sql.finish_steps, parameters, Finished)
+    ended = sorted({one.request_id for one in done if one.request_ended})
+    if ended:
+        await end(connection, ended)
+    if ended or any(one.freed for one in done):
+        await requests.wake(connection, STEPS_CHANNEL)
+    return done
+
+
+async def end(connection: Connection, request_ids: Sequence[UUID]) -> None:
+    """Give requests without an open step their end, or begin their rollback.
+
+    The requests are locked. Completed creates become active instances; failed ones ask for tickets.
+    """
+    rolling_back = set(await values(connection, _sql.begin_rollback, {"ids": list(request_ids)}))
+    ending = [id_ for id_ in request_ids if id_ not in rolling_back]
+    await run(connection, _sql.note_rollbacks, {"ids": ending})
+    moved = await rows(connection, _sql.end_requests, {"ids": ending}, _Ended)
+    completed = [one.id for one in moved if not one.has_failed]
+    failed = [one.id for one in moved if one.has_failed]
+    if completed:
+        await run(connection, _sql.skip_rollbacks, {"ids": completed})
+        await values(connection, _sql.promote_instances, {"ids": completed})
+    if failed:
+        await run(connection, _sql.ask_for_tickets, {"ids": failed})
+
+
+async def take_over(connection: Connection, *, limit: int, lease: timedelta) -> list[Lost]:
+    """Take the steps whose leases have expired; a `finish` of each must follow."""
+    return await rows(connection, _sql.take_over, {"limit": limit, "lease": lease}, Lost)
+
+
+async def overdue(connection: Connection, limit: int) -> list[UUID]:
+    """Return requests whose sequence has taken longer than it may."""
+    return await values(connection, _sql.overdue_requests, {"limit": limit})
+
+
+async def lock_steps(connection: Connection, request_id: UUID) -> None:
+    """Take all steps of a request, after the request itself, before they are changed from outside."""
+    await values(connection, _sql.lock_steps, {"id": request_id})
+
+
+async def cancel_steps(
+    connection: Connection, request_id: UUID, *, skip_reason: str, error_type: str
+) -> Cancelled:
+    """End a request's open steps: skip what has not begun, have the rest cancelled by a worker."""
+    parameters = {"id": request_id, "skip_reason": skip_reason, "error_type": error_type}
+    return (await rows(connection, _sql.cancel_steps, parameters, Cancelled))[0]
+
+
+async def reset_steps(
+    connection: Connection,
+    request_id: UUID,
+    *,
+    step: str | None = None,
+    skip_verification: bool = False,
+    from_first: bool = False,
+) -> int:
+    """Make failed steps pending again, in a new attempt group, with what was skipped because of them.
+
+    `from_first` (after a rollback): completed ones too. Return how many.
+    """
+    parameters = {
+        "id": request_id,
+        "step": step,
+        "skip_verification": skip_verification,
+        "from_first": from_first,
+    }
+    count = int(await value(connection, _sql.step_reset, parameters))
+    await _settle(connection, request_id)
+    return count
+
+
+async def close_step(
+    connection: Connection,
+    request_id: UUID,
+    step: str,
+    *,
+    outputs: Mapping[str, Any] | None = None,
+    skipped: bool = False,
+    reason: str = "",
+) -> UUID | None:
+    """End a failed step by hand, completed or skipped; None where it is not failed.
+
+    What was skipped because of it becomes pending.
+    """
+    parameters = {
+        "id": request_id,
+        "step": step,
+        "status": "skipped" if skipped else "completed",
+        "skip_reason": "manual" if skipped else None,
+        "outputs": jsonb(outputs or {}),
+        "data": jsonb({"reason": "manual", "text": reason}),
+    }
+    closed: UUID | None = await value(connection, _sql.close_step, parameters)
+    if closed is not None:
+        await value(connection, _sql.release_skipped, {"id": request_id, "step": step})
+        await _settle(connection, request_id)
+    return closed
+
+
+async def reset_rollback(connection: Connection, request_id: UUID) -> None:
+    """Make the rollback of a request that goes on ready for another failure."""
+    await run(connection, _sql.reset_rollback, {"id": request_id})
+
+
+async def set_parameters(
+    connection: Connection, request_id: UUID, parameters: Mapping[str, Any]
+) -> None:
+    """Replace the parameters of a request."""
+    new = {"id": request_id, "parameters": jsonb(parameters)}
+    await run(connection, _sql.set_parameters, new)
+
+
+async def progress(connection: Connection, request_id: UUID) -> Progress | None:
+    """Return how far a request is."""
+    return await row_or_none(connection, _sql.request_progress, {"id": request_id}, Progress)
+
+
+async def _settle(connection: Connection, request_id: UUID) -> None:
+    """Skip again what another failed step blocks, and count what the rest waits for."""
+    await run(connection, _sql.skip_blocked, {"id": request_id})
+    await run(connection, _sql.count_waiting, {"id": request_id})
+
+
+def _as_json(one: Finish) -> dict[str, Any]:
+    fields = asdict(one)
+    del fields["secrets"]
+    return fields | {"id": str(one.id), "error_message": one.error_message}
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    id: UUID
+    request_type: str
+    has_failed: bool
+    moved: str | None
