@@ -13,7 +13,6 @@ code, and raises the errors of `engine.errors`; `bot.cli.errors` does the rest.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import importlib
 import inspect
@@ -165,6 +164,8 @@ def _invoked(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def invoked(**options: Any) -> Any:
         invocation = _remember(**{name: options.pop(name) for name in _SHARED})
+        import asyncio
+
         from engine import telemetry
 
         telemetry.configure(level="WARNING")
