@@ -1,0 +1,245 @@
+"""`pao service`: look at running services, who needs whom, what may be done to them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli.acting import acting, as_option
+from bot.cli.command import Invocation, group
+from bot.cli.errors import DONE, NO
+from bot.cli.output import lines, printable, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine import DecommissionCheck, DependencyView, InstanceView
+
+service = group("service", "Look at running services, change and retire them.")
+
+COLUMNS = [
+    "instance_id",
+    "instance_name",
+    "instance_state",
+    "catalog_name",
+    "catalog_version",
+    "owner_team",
+    "owner_user_id",
+]
+DEPENDENCY_COLUMNS = [
+    "relationship",
+    "instance_id",
+    "instance_name",
+    "instance_state",
+    "dependency_type",
+    "dependency_name",
+    "is_required",
+]
+HISTORY_COLUMNS = [
+    "upgraded_at",
+    "upgrade_type",
+    "from_version",
+    "to_version",
+    "upgrade_item_name",
+    "upgrade_status",
+    "upgrade_duration_seconds",
+    "rollback_available",
+]
+OPERATION_COLUMNS = [
+    "operation_type",
+    "operation_name",
+    "operation_version",
+    "eligible",
+    "destructive",
+    "downtime_required",
+    "reason",
+]
+BLOCKING_COLUMNS = [
+    "instance_id",
+    "instance_name",
+    "instance_state",
+    "dependency_type",
+    "owner_team",
+    "owner_user_id",
+    "needs",
+]
+
+
+@service.command("list")
+@click.argument("words", nargs=-1)
+@click.option(
+    "--scope", type=click.Choice(["mine", "team", "all"]), default="all", show_default=True
+)
+@click.option("--state", metavar="S", help="Only services in this state.")
+@click.option("--item", metavar="NAME", help="Only services of this item or bundle.")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@click.option("--cursor", metavar="C", help="Where the page before ended.")
+@as_option
+async def list_(
+    invocation: Invocation,
+    *,
+    words: tuple[str, ...],
+    scope: str,
+    state: str | None,
+    item: str | None,
+    limit: int,
+    cursor: str | None,
+    user_id: str | None,
+) -> None:
+    """List services, newest first; WORDS begin words of the name, the id or the item."""
+    async with invocation.engine() as engine:
+        actor = await acting(engine, user_id)
+        page = await engine.instances(
+            actor,
+            scope=scope,
+            text=" ".join(words) or None,
+            state=state,
+            item=item,
+            limit=limit,
+            cursor=cursor,
+        )
+    rows = [asdict(instance) for instance in page.items]
+    invocation.output.rows(rows, COLUMNS, data={"items": rows, "next_cursor": page.next_cursor})
+    if page.next_cursor and invocation.output.format == "table":
+        invocation.output.note(f"More: --cursor {page.next_cursor}")
+
+
+@service.command("get")
+@click.argument("instance_id")
+@as_option
+async def get(invocation: Invocation, *, instance_id: str, user_id: str | None) -> None:
+    """Show one service: outputs, parameters, resources, dependencies both ways, open requests."""
+    async with invocation.engine() as engine:
+        view = await engine.instance(await acting(engine, user_id), instance_id)
+    invocation.output.record(asdict(view), text=_view_text(view))
+
+
+@service.command("history")
+@click.argument("instance_id")
+@as_option
+async def history(invocation: Invocation, *, instance_id: str, user_id: str | None) -> None:
+    """Show how the updates and upgrades of a service ended, newest first."""
+    async with invocation.engine() as engine:
+        entries = await engine.history(await acting(engine, user_id), instance_id)
+    invocation.output.rows(
+        [asdict(entry) for entry in entries],
+        HISTORY_COLUMNS,
+        empty="No update or upgrade has ended on it yet.",
+    )
+
+
+@service.command("dependencies")
+@click.argument("instance_id")
+@click.option(
+    "--direction",
+    type=click.Choice(["providers", "dependents", "both"]),
+    default="both",
+    show_default=True,
+    help="What it needs, what needs it, or both.",
+)
+@click.option("--format", "picture", type=click.Choice(["mermaid"]), help="As a picture's text.")
+@as_option
+async def dependencies(
+    invocation: Invocation,
+    *,
+    instance_id: str,
+    direction: str,
+    picture: str | None,
+    user_id: str | None,
+) -> None:
+    """Show what a service needs and what needs it."""
+    async with invocation.engine() as engine:
+        actor = await acting(engine, user_id)
+        if picture:
+            drawn = await engine.instance_picture(actor, instance_id, direction)
+            invocation.output.record({"mermaid": drawn}, text=drawn)
+            return
+        found = await engine.instance_dependencies(actor, instance_id, direction)
+    invocation.output.rows(
+        [asdict(dependency) for dependency in found],
+        DEPENDENCY_COLUMNS,
+        empty="It needs nothing, and nothing needs it.",
+    )
+
+
+@service.command("operations")
+@click.argument("instance_id")
+@as_option
+async def operations(invocation: Invocation, *, instance_id: str, user_id: str | None) -> None:
+    """Show which updates and upgrades a service may get, and why not the others."""
+    async with invocation.engine() as engine:
+        found = await engine.operations(await acting(engine, user_id), instance_id)
+    invocation.output.rows(
+        [asdict(operation) for operation in found],
+        OPERATION_COLUMNS,
+        empty="The catalog has no update or upgrade for it.",
+    )
+
+
+@service.command("decommission")
+@click.argument("instance_id")
+@click.option(
+    "--check", is_flag=True, required=True, help="Ask only; exit 0 when it may go, else 1."
+)
+@as_option
+async def decommission(
+    invocation: Invocation, *, instance_id: str, check: bool, user_id: str | None
+) -> int:
+    """Ask whether a service may go, and who stands in the way."""
+    del check
+    async with invocation.engine() as engine:
+        answer = await engine.can_decommission(await acting(engine, user_id), instance_id)
+    invocation.output.record(asdict(answer), text=_check_text(answer))
+    return DONE if answer.can_decommission else NO
+
+
+def _view_text(view: InstanceView) -> str:
+    facts = {
+        key: getattr(view, key)
+        for key in (
+            "instance_id",
+            "instance_name",
+            "instance_state",
+            "catalog_item" if view.catalog_item else "catalog_bundle",
+            "catalog_version",
+            "owner_user_id",
+            "owner_team",
+            "creation_request_id",
+            "open_requests",
+            "created_at",
+            "provisioned_at",
+            "decommissioned_at",
+        )
+    }
+    sections = [
+        lines({key: value for key, value in facts.items() if value}),
+        _section("Outputs", lines(view.service_outputs)),
+        _section("Parameters", lines(view.deployment_parameters)),
+        _section("Resources", _resources(view)),
+        _section("Dependencies", _dependencies(view.dependencies)),
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _section(title: str, text: str) -> str:
+    return f"{title}\n{text}" if text else ""
+
+
+def _resources(view: InstanceView) -> str:
+    rows = list(view.deployed_resources)
+    return table(rows, ["address", "type", "id"]) if rows else ""
+
+
+def _dependencies(found: Sequence[DependencyView]) -> str:
+    rows = [asdict(dependency) for dependency in found]
+    return table(rows, DEPENDENCY_COLUMNS) if rows else ""
+
+
+def _check_text(answer: DecommissionCheck) -> str:
+    if answer.can_decommission:
+        return "It may be decommissioned: nothing needs it."
+    text = f"It may not be decommissioned: {printable(answer.reason or '')}."
+    rows = list(answer.blocking_instances)
+    return f"{text}\n\n{table(rows, BLOCKING_COLUMNS)}" if rows else text
