@@ -47,7 +47,7 @@ def test_help_imports_nothing_that_is_slow() -> None:
     slow = ("pydantic", "structlog", "psycopg", "slack_sdk", "yaml", "asyncio", "rich")
     script = (
         "import sys; from bot.cli import pao; from bot.cli.errors import run; run(pao, ['--help']);"
-        f"sys.exit(' '.join(m for m in {slow!r} if m in sys.modules))"
+        f"sys.exit(' '.join(m for m in {slow!r} if m in sys.modules) or 0)"
     )
     result = subprocess.run(
         [sys.executable, "-c", script], env=environment({}), capture_output=True, check=False
