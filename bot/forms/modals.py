@@ -1,7 +1,7 @@
 """The small modals: the picker, why to abort, what was done by hand."""
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from bot.forms.fields import ACTION, external_select, option
 from bot.messages import notices

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bot.messages.text import BUTTON, CONTEXT, FIELD, HEADER, cut, mrkdwn, one_line, plain
+from bot.messages.text import BUTTON, CONTEXT, FIELD, HEADER, cut, mrkdwn, one_line, plain, speakable
 
 Block = dict[str, Any]
 
@@ -56,7 +56,7 @@ def button(
     """Return a button. `value` is what the click brings back, at most 2000 characters."""
     element: Block = {"type": "button", "text": plain(text, BUTTON), "action_id": action_id}
     if value:
-        element["value"] = cut(value, 2000)
+        element["value"] = cut(speakable(value), 2000)
     if style is not None:
         element["style"] = style
     if url is not None:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bot.messages.blocks import section
-from bot.messages.text import code, code_block, escaped, link, mention
+from bot.messages.text import code, code_block, escaped, link
 from engine import CatalogDetails, FieldError, PaoError, RequestView, SyncReport
 
-# Forms (plain)
+# Forms. These are plain text.
 
 SUBMIT: Final = "Submit"
 NEXT: Final = "Next"
@@ -53,7 +53,7 @@ def page_number(at: int, count: int) -> str:
 
 def value_in_words(value: Any) -> str:
     """Plain. A value as people read it."""
-    if value is None or value == "" or value == [] or value == ():
+    if value is None or (isinstance(value, str | list | tuple) and not value):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -33,8 +33,12 @@ _LINKABLE = re.compile(r"https?://[^\s<>|]+")
 
 def escape(text: str) -> str:
     """Return `text` so that Slack shows it as it is: no mention, no link."""
-    clean = _UNSPEAKABLE.sub("\N{REPLACEMENT CHARACTER}", text)
-    return clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return speakable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def speakable(text: str) -> str:
+    """Return `text` with what JSON or Slack cannot carry replaced: lone surrogates, controls."""
+    return _UNSPEAKABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def cut(text: str, limit: int) -> str:
@@ -61,7 +65,7 @@ def one_line(text: str) -> str:
 
 def plain(text: str, limit: int = SECTION) -> TextObject:
     """Return a plain_text object; nothing in it is read as markup."""
-    clean = _UNSPEAKABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    clean = speakable(text)
     return {"type": "plain_text", "text": cut(clean, limit) if clean.strip() else NOTHING}
 
 
