@@ -64,6 +64,8 @@ class Source:
     data: dict[str, Any]
     root: Node
     line: int = 1
+    is_sound: bool = True
+    """Whether the reader had nothing to complain about in this document."""
 
     def find(
         self,
@@ -161,7 +163,7 @@ def read(file: str, content: bytes) -> Reading:
 def _decoded(file: str, content: bytes, findings: list[Finding]) -> str | None:
     """Return the text without byte order mark; None when the file is refused."""
     if len(content) > LARGEST_FILE:
-        message = f"the file has {len(content)} bytes; at most {LARGEST_FILE} are read"
+        message = f"the file is larger than {LARGEST_FILE} bytes (1 MiB)"
         findings.append(Finding("file-too-large", file, 1, 1, "", message))
         return None
     try:
@@ -279,6 +281,7 @@ class _Events:
         self._anchors: dict[str, _Anchored | None] = {}
         self._nodes = 0
         self._result: tuple[Any, Node] | None = None
+        self._findings_before = 0
 
     def documents(self) -> Iterator[Source]:
         """Yield the documents that are mappings; the others become findings."""
@@ -306,13 +309,15 @@ class _Events:
 
     def _begin(self) -> None:
         self._stack, self._anchors, self._nodes, self._result = [], {}, 0, None
+        self._findings_before = len(self.findings)
 
     def _finished(self, started: int) -> Iterator[Source]:
         if self._result is None or self._result[0] is None:
             return
         data, place = self._result
         if isinstance(data, dict):
-            yield Source(self._file, data, place, started)
+            is_sound = len(self.findings) == self._findings_before
+            yield Source(self._file, data, place, started, is_sound)
         else:
             message = f"a document is a mapping of sections, found {describe(data)}"
             self._find("not-a-mapping", (place.line, place.column), message, allowed="a mapping")

@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     Strict,
     WithJsonSchema,
 )
@@ -69,6 +70,26 @@ def _number(value: object) -> Decimal:
     if not number.is_finite():
         raise wrong("not-finite", f"{value} is not a number that can be kept", "a finite number")
     return number
+
+
+def _scalar(value: object) -> bool | int | Decimal | str:
+    match value:
+        case bool():
+            return value
+        case int():
+            if SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
+                return value
+            raise wrong("out-of-range", f"{value} is beyond 64 bits", "64 bits")
+        case float() | Decimal():
+            return _number(value)
+        case str():
+            return _plain_text(value)
+    raise wrong(
+        "wrong-type", f"a text, number or boolean is needed, found {describe(value)}", _SCALARS
+    )
+
+
+_SCALARS: Final = "a text, a number, true or false"
 
 
 def _version(value: object) -> str:
@@ -211,7 +232,11 @@ StepName = Annotated[
     AfterValidator(_step_name),
 ]
 Icon = Annotated[str, AfterValidator(_icon)]
-Scalar = bool | Integer | Number | Text
+Scalar = Annotated[
+    bool | int | Decimal | str,
+    PlainValidator(_scalar),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
 Json = Any
 
 

@@ -277,17 +277,18 @@ def find_cycle(graph: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
     """Return one cycle as the names along it, the first repeated at the end; None without one."""
     done: set[str] = set()
     for start in graph:
-        path: list[str] = []
+        path: dict[str, None] = {}
         stack = [iter((start,))]
         while stack:
             name = next(stack[-1], None)
             if name is None:
                 stack.pop()
                 if path:
-                    done.add(path.pop())
+                    done.add(path.popitem()[0])
             elif name in path:
-                return (*path[path.index(name) :], name)
+                names = tuple(path)
+                return (*names[names.index(name) :], name)
             elif name not in done and name in graph:
-                path.append(name)
+                path[name] = None
                 stack.append(iter(graph[name]))
     return None

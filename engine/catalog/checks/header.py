@@ -1,0 +1,61 @@
+"""The rules of what every document begins with: owner, dependencies, access, lifecycle."""
+
+from __future__ import annotations
+
+from engine.catalog import fields as f
+from engine.catalog.checks.subject import Subject
+from engine.catalog.conditions import same
+from engine.catalog.documents import Access, Limit, slugify
+from engine.catalog.findings import Path
+
+
+def check_header(subject: Subject) -> None:
+    """Check the header of a document."""
+    document = subject.document
+    if subject.owner is None:
+        message = "'owner' is missing, and the category gives none"
+        subject.error("missing-key", ("owner",), message, allowed="the name of a team")
+    if not document.description:
+        subject.warn("no-description", ("description",), "the document has no description")
+    subject.duplicates(
+        [(d.key, ("dependencies", i, "name")) for i, d in enumerate(document.dependencies)],
+        "dependency",
+    )
+    if document.replaced_by is not None and slugify(document.replaced_by) == document.slug:
+        subject.error("self-reference", ("replaced_by",), "a document cannot replace itself")
+    if document.replaced_by is not None and document.lifecycle == "active":
+        message = "replaced_by is shown only for deprecated and retired documents"
+        subject.warn("no-effect", ("replaced_by",), message)
+    if document.access is not None:
+        _check_access(subject, document.access)
+
+
+def _check_access(subject: Subject, access: Access) -> None:
+    for index, limit in enumerate(access.limits or ()):
+        path: Path = ("access", "limits", index)
+        if not limit.teams and not limit.usergroups:
+            subject.error("missing-key", (*path, "teams"), "a limit names teams or usergroups")
+        if not limit.fields and limit.max_active is None:
+            subject.error("missing-key", (*path, "fields"), "a limit narrows fields or max_active")
+        _check_limited_fields(subject, path, limit)
+
+
+def _check_limited_fields(subject: Subject, path: Path, limit: Limit) -> None:
+    known = {spec.name: spec for spec in subject.document.presentation.all_fields}
+    for name, values in (limit.fields or {}).items():
+        place = (*path, "fields", name)
+        spec = known.get(name)
+        if spec is None:
+            subject.unknown("unknown-field", place, "field", name, known)
+        elif not values:
+            subject.error("empty-limit", place, f"no value of {name!r} is left for these teams")
+        elif isinstance(spec, f.SelectionField | f.MultiselectField) and not spec.options_from:
+            for index, value in enumerate(values):
+                if not any(same(option.value, value) for option in spec.choices):
+                    texts = [option.text for option in spec.choices]
+                    subject.unknown(
+                        "unknown-option", (*place, index), "option", f.option_text(value), texts
+                    )
+        elif not isinstance(spec, f.SelectionField | f.MultiselectField):
+            message = f"only selections can be limited, and {name!r} is a {spec.type}"
+            subject.error("unknown-field", place, message, at_key=True)

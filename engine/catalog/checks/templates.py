@@ -1,0 +1,289 @@
+"""The rules of templates: each can be read, and names only what exists where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from engine.catalog import steps as s
+from engine.catalog.bundles import component_graph
+from engine.catalog.checks.fields import placed_fields
+from engine.catalog.checks.scope import (
+    ANY,
+    Scope,
+    base_scope,
+    missing,
+    with_components,
+    with_steps,
+)
+from engine.catalog.checks.subject import Known, Subject
+from engine.catalog.documents import CatalogBundle, CatalogItem, UpdateItem, UpgradeItem
+from engine.catalog.fields import Condition
+from engine.catalog.findings import Path
+from engine.catalog.suggest import closest
+from engine.errors import TemplateError
+from engine.templates import Template, UnknownName, check_condition, check_template, has_template
+
+_SECRET_PLACES: Final = "step templates, headers of manual templates, headers of options_from"
+_HEADERS: Final = "headers"
+_STATEMENT_BODIES: Final = frozenset({"body"})
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a template stands: what it may name, and what the place allows."""
+
+    scope: Scope
+    secrets: bool = False
+    secret_headers: bool = False
+    statements: bool = False
+    not_before: frozenset[str] = frozenset()
+    """Steps that exist and do not run before this place."""
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One document's templates; notes the names that are used."""
+
+    subject: Subject
+    used: set[str] = field(default_factory=set)
+
+    def tree(self, path: Path, place: _Place) -> None:
+        """Check every text below a place of the document."""
+        for where, text in _texts(path, _at(self.subject.source.data, path)):
+            if not has_template(text):
+                continue
+            headers = _HEADERS in where[len(path) :]
+            statements = place.statements or bool(_STATEMENT_BODIES & set(where[len(path) :]))
+            template = self._read(where, text, statements=statements)
+            if template is not None:
+                secrets = place.secrets or (place.secret_headers and headers)
+                self._references(where, template, place, secrets=secrets)
+
+    def condition(self, path: Path, text: object, place: _Place) -> None:
+        """Check an expression that decides."""
+        if not isinstance(text, str):
+            return
+        try:
+            template = check_condition(text)
+        except TemplateError as error:
+            self._complain(path, error)
+        else:
+            self._references(path, template, place, secrets=False)
+
+    def _read(self, path: Path, text: str, *, statements: bool) -> Template | None:
+        try:
+            return check_template(text, statements=statements)
+        except TemplateError as error:
+            self._complain(path, error)
+            return None
+
+    def _complain(self, path: Path, error: TemplateError) -> None:
+        if isinstance(error, UnknownName):
+            allowed = ", ".join(sorted(error.known))
+            suggestion = closest(error.name, error.known)
+            self.subject.error(
+                "unknown-filter", path, error.what, allowed=allowed, suggestion=suggestion
+            )
+        else:
+            allowed = error.do or error.why
+            self.subject.error("invalid-template", path, error.what, allowed=allowed)
+
+    def _references(self, path: Path, template: Template, place: _Place, *, secrets: bool) -> None:
+        for reference in template.references:
+            first = str(reference.chain[0])
+            self.used.add(first)
+            if first == "secrets":
+                if not secrets:
+                    message = f"{reference} cannot be used here; secrets resolve only inside a step"
+                    self.subject.error("secret-not-allowed", path, message, allowed=_SECRET_PLACES)
+                continue
+            gap = missing(reference.chain, place.scope)
+            if gap is not None:
+                self._gap(path, reference.chain, *gap, place)
+
+    def _gap(
+        self,
+        path: Path,
+        chain: tuple[str | int, ...],
+        index: int,
+        inside: Mapping[str, Any],
+        place: _Place,
+    ) -> None:
+        name = str(chain[index])
+        before = ".".join(map(str, chain[:index]))
+        if chain[0] in ("steps", "components") and index == 1 and name in place.not_before:
+            kind = "step" if chain[0] == "steps" else "component"
+            message = f"the {kind} {name!r} does not come before this place; name it in depends_on"
+        elif index == 0 and name in ("steps", "components"):
+            message = f"{name} cannot be named here"
+        elif index == 0:
+            message = f"there is no name {name!r} here"
+        elif not inside:
+            message = f"{before} has nothing inside to ask for {name!r}"
+        else:
+            message = f"{before} has no {name!r}"
+        known = sorted(map(str, inside))
+        allowed = ", ".join(known[:40]) + (" ..." if len(known) > 40 else "")
+        self.subject.error(
+            "unknown-name", path, message, allowed=allowed, suggestion=closest(name, known)
+        )
+
+
+def check_templates(subject: Subject, known: Known) -> None:
+    """Check every template of a document that is no bundle."""
+    document = subject.document
+    assert isinstance(document, CatalogItem | UpdateItem | UpgradeItem)  # noqa: S101
+    walk = _Walk(subject)
+    day_2 = not isinstance(document, CatalogItem)
+    scope = base_scope(
+        document.presentation.all_fields,
+        day_2=day_2,
+        parameters=_target_parameters(document),
+        dependencies=[dependency.key for dependency in document.dependencies],
+    )
+    _header_templates(walk, scope)
+    _fulfillment_templates(walk, document, scope, known)
+    _warn_unused(walk)
+
+
+def check_bundle_templates(subject: Subject) -> None:
+    """Check every template of a bundle."""
+    document = subject.document
+    assert isinstance(document, CatalogBundle)  # noqa: S101
+    walk = _Walk(subject)
+    scope = base_scope(
+        document.presentation.all_fields,
+        dependencies=[dependency.key for dependency in document.dependencies],
+    )
+    _header_templates(walk, scope)
+    graph = component_graph(document.bundle)
+    everything = frozenset(graph)
+    for key, items in (
+        ("required_items", document.bundle.required_items),
+        ("optional_items", document.bundle.optional_items),
+    ):
+        for index, component in enumerate(items):
+            before = s.everything_before(graph, component.key) - {component.key}
+            place = _Place(with_components(scope, before), not_before=everything - before)
+            walk.tree(("bundle", key, index, "parameters"), place)
+            if component.enabled_when is not None:
+                walk.used.update(component.enabled_when.names())
+    _warn_unused(walk)
+
+
+def _header_templates(walk: _Walk, scope: Scope) -> None:
+    document = walk.subject.document
+    if document.approval is not None:
+        walk.condition(("approval", "required"), document.approval.required, _Place(scope))
+    for index in range(len(document.dependencies)):
+        walk.tree(("dependencies", index, "config"), _Place(scope))
+    for path, spec in placed_fields(walk.subject):
+        if spec.conditional is not None:
+            _note_condition(walk, spec.conditional)
+        if getattr(spec, "options_from", None) is not None:
+            walk.tree((*path, "options_from", "url"), _Place(scope))
+            headers = _Place(scope, secrets=True)
+            walk.tree((*path, "options_from", "headers"), headers)
+
+
+def _fulfillment_templates(
+    walk: _Walk, document: CatalogItem | UpdateItem | UpgradeItem, scope: Scope, known: Known
+) -> None:
+    fulfillment = document.fulfillment
+    outputs = {name: plugin.outputs for name, plugin in known.plugin_steps.items()}
+    manual = _Place(scope, secret_headers=True, statements=True)
+    walk.tree(("fulfillment", "manual", "template"), manual)
+    steps: Sequence[s.BaseStep] = ()
+    path: Path
+    if fulfillment.automation is not None:
+        steps = fulfillment.automation.steps
+        _sequence(walk, ("fulfillment", "automation"), steps, scope, outputs)
+    after = with_steps(scope, steps, outputs)
+    if fulfillment.rollback is not None:
+        path = ("fulfillment", "rollback")
+        _sequence(walk, path, fulfillment.rollback.steps, after, outputs)
+    if fulfillment.decommission is not None:
+        down: dict[str, Any] = {**after, "instance": {**after["instance"], **_ENDING}}
+        place = _Place(down, secret_headers=True, statements=True)
+        walk.tree(("fulfillment", "decommission", "manual", "template"), place)
+        automation = fulfillment.decommission.automation
+        if automation is not None:
+            path = ("fulfillment", "decommission", "automation")
+            _sequence(walk, path, automation.steps, down, outputs)
+
+
+_ENDING: Final = {"version": ANY, "outputs": ANY, "parameters": ANY}
+"""What a decommission knows of its instance."""
+
+
+def _sequence(
+    walk: _Walk,
+    path: Path,
+    steps: Sequence[s.BaseStep],
+    scope: Scope,
+    outputs: Mapping[str, Any],
+) -> None:
+    by_name = {step.name: step for step in steps}
+    graph = s.step_graph(steps)
+    earlier: Mapping[str, Any] = scope.get("steps", {})
+    for index, step in enumerate(steps):
+        names = s.everything_before(graph, step.name) - {step.name}
+        own = with_steps(scope, [by_name[name] for name in names], outputs)["steps"]
+        later = frozenset(by_name) - names
+        place = _Place(
+            {**scope, "steps": {**earlier, **own}},
+            secrets=True,
+            statements=step.type == "JiraTicket",
+            not_before=later,
+        )
+        here = (*path, "steps", index)
+        walk.tree((*here, "template"), place)
+        judged = with_steps(scope, [by_name[name] for name in {*names, step.name}], outputs)[
+            "steps"
+        ]
+        seen = {**scope, "steps": {**earlier, **judged}}
+        walk.tree((*here, "verification"), _Place(seen, not_before=later))
+        walk.condition((*here, "when"), step.when, _Place(place.scope, not_before=later))
+
+
+def _target_parameters(document: CatalogItem | UpdateItem | UpgradeItem) -> Iterator[str]:
+    if not isinstance(document, CatalogItem):
+        for target in document.targets.catalog_items:
+            yield from target.required_parameters
+            yield from target.optional_parameters
+
+
+def _warn_unused(walk: _Walk) -> None:
+    """Warn of fields that nothing uses; a look at `parameters` uses all."""
+    if "parameters" in walk.used:
+        return
+    for path, spec in placed_fields(walk.subject):
+        if spec.name not in walk.used:
+            message = f"no template uses the field {spec.name!r}"
+            walk.subject.warn("unused-field", (*path, "name"), message)
+
+
+def _note_condition(walk: _Walk, condition: Condition) -> None:
+    walk.used.update(condition.names())
+
+
+def _texts(path: Path, tree: Any) -> Iterator[tuple[Path, str]]:
+    if isinstance(tree, str):
+        yield path, tree
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _texts((*path, key), value)
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from _texts((*path, index), value)
+
+
+def _at(data: Any, path: Path) -> Any:
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
