@@ -12,7 +12,10 @@ from engine.steps.base import Json
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An output's value. `source` is the top-level key of the document that it was taken from."""
+    """An output's value. `source` is the top-level key of the document that it was taken from.
+
+    None: it is the whole document; "": it is the default that the step's author wrote.
+    """
 
     value: Json
     source: str | None
@@ -46,7 +49,7 @@ def _at(name: str, where: Json, document: Json) -> Output:
         value, parts = first_at(str(path), document)
     except NoMatch as error:
         if isinstance(where, Mapping) and "default" in where:
-            return Output(where["default"], None)
+            return Output(where["default"], "")
         raise _missing(name, str(error)) from None
     except InvalidInput as error:
         raise _missing(name, str(error)) from None

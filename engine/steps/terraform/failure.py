@@ -1,0 +1,80 @@
+"""What a terraform command's failure means: its words for people, and whether to try again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final
+
+from engine.errors import Kind, StepFailed
+from engine.steps.terraform.log import Problem
+from engine.steps.terraform.plan import short_address
+from engine.steps.terraform.process import Finished
+
+LOCKED: Final = "state_locked"
+LOCK_SUMMARY = "Error acquiring the state lock"
+
+PERMANENT = frozenset(
+    {
+        "Argument or block definition required",
+        "Duplicate variable declaration",
+        "Failed to read variables file",
+        "Incorrect attribute value type",
+        "Invalid expression",
+        "Invalid function argument",
+        "Invalid reference",
+        "Invalid value for input variable",
+        "Invalid value for variable",
+        "Missing required argument",
+        "Output refers to sensitive values",
+        "Reference to undeclared input variable",
+        "Reference to undeclared resource",
+        "Unsupported Terraform Core version",
+        "Unsupported argument",
+        "Unsupported attribute",
+        "Unsupported block type",
+    }
+)
+"""Summaries that mean that the module or its variables are wrong: the next try would say the same."""
+
+KEPT_PROBLEMS = 20
+"""Errors that are kept in the details of a failure."""
+
+
+def failure(phase: str, finished: Finished) -> StepFailed:
+    """Return the error of a command that failed, by the last problem that Terraform reported."""
+    if finished.exit_code < 0:
+        return StepFailed(
+            "terraform_killed", f"terraform {phase} was ended by signal {-finished.exit_code}"
+        )
+    problems = [_shown(problem) for problem in finished.problems]
+    last = problems[-1] if problems else Problem(f"it ended with exit code {finished.exit_code}")
+    where = f" ({last.address})" if last.address else ""
+    return StepFailed(
+        "terraform_failed",
+        f"terraform {phase} failed: {last.summary}{where}",
+        details={
+            "phase": phase,
+            "exit_code": finished.exit_code,
+            **asdict(last),
+            "errors": [asdict(problem) for problem in problems[-KEPT_PROBLEMS:]],
+        },
+        kind=_kind(problems),
+    )
+
+
+def is_locked(finished: Finished) -> bool:
+    """Whether the command gave up because another process holds the state's lock."""
+    return any(problem.summary == LOCK_SUMMARY for problem in finished.problems)
+
+
+def _kind(problems: Sequence[Problem]) -> Kind:
+    summaries = {problem.summary for problem in problems}
+    if summaries & PERMANENT:
+        return "permanent"
+    return "transient" if "Saved plan is stale" in summaries else "unknown"
+
+
+def _shown(problem: Problem) -> Problem:
+    address = problem.address and short_address(problem.address)
+    return Problem(problem.summary, problem.detail, address)

@@ -1,0 +1,237 @@
+"""The step type TerraformFile: one attempt from an empty folder to outputs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from engine.errors import ConfigurationError, StepFailed
+from engine.foreign_json import parse_json
+from engine.steps.base import Completed, Outcome, StepContext, Waiting
+from engine.steps.services import StepServices
+from engine.steps.templates import read_template
+from engine.steps.terraform.environment import (
+    child_environment,
+    find_binary,
+    make_folders,
+    remove_folders,
+)
+from engine.steps.terraform.failure import LOCKED, failure, is_locked
+from engine.steps.terraform.module import (
+    Source,
+    module_source,
+    write_outputs,
+    write_root_module,
+)
+from engine.steps.terraform.orphans import end_orphans
+from engine.steps.terraform.plan import Plan, read_plan
+from engine.steps.terraform.plugin_cache import plugin_cache
+from engine.steps.terraform.process import CHUNK, Finished, Program
+from engine.steps.terraform.state import read_outputs, read_resources
+from engine.steps.terraform.template import TerraformTemplate, workspace_name
+
+LOCK_TIMEOUT = "10s"
+"""How long one command waits for the state's lock; a longer wait holds no process."""
+
+LOCK_DELAY = 15.0
+LOCK_WAITS = 240
+"""Seconds between two tries on a locked state, and how many: an hour in all."""
+
+LARGEST_DOCUMENT = 64 << 20
+"""Bytes of a plan or a state as JSON."""
+
+COMMON = ("-input=false", "-no-color")
+LOCKING = (*COMMON, f"-lock-timeout={LOCK_TIMEOUT}")
+PLAN_FILE = "plan.tfplan"
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What one attempt works with."""
+
+    context: StepContext
+    template: TerraformTemplate
+    source: Source
+    workspace: str
+    program: Program
+
+
+class TerraformFile:
+    """Applies a module, or destroys what one made."""
+
+    name: ClassVar[str] = "TerraformFile"
+    template_model: ClassVar[type[BaseModel]] = TerraformTemplate
+    verifications: ClassVar[frozenset[str]] = frozenset({"terraform_state", "configuration_check"})
+    outputs: ClassVar[frozenset[str] | None] = None
+
+    def __init__(self, services: StepServices) -> None:
+        self._services = services
+
+    async def start(self, context: StepContext) -> Outcome:
+        """Plan and apply. Called again after any death it goes on from what the state holds."""
+        async with self._attempt(context) as attempt:
+            await self._init(attempt)
+            plan = await _plan(attempt)
+            if plan is None:
+                return _wait_for_lock(context)
+            if not await _apply(attempt):
+                return _wait_for_lock(context)
+            return await _completed(attempt, plan)
+
+    async def poll(self, context: StepContext) -> Outcome:
+        """Try again: the state was locked."""
+        return await self.start(context)
+
+    async def cancel(self, context: StepContext) -> None:
+        """End what a lost worker may have left running on this machine."""
+        template = read_template(TerraformTemplate, context.template)
+        await end_orphans(_mark(context, await self._state_address(template)))
+
+    @asynccontextmanager
+    async def _attempt(self, context: StepContext) -> AsyncIterator[_Attempt]:
+        template = read_template(TerraformTemplate, context.template)
+        binary = find_binary(self._services.terraform_bin)
+        workspace = workspace_name(template, context)
+        source = module_source(template, self._services.terraform_module_allow)
+        pg_dsn = await self._state_address(template)
+        mark = _mark(context, pg_dsn)
+        if ended := await end_orphans(mark):
+            await context.log(f"Ended {ended} processes that a lost worker had left running\n")
+        folders = await asyncio.to_thread(make_folders, context.work_dir)
+        try:
+            await write_root_module(
+                folders.root,
+                template,
+                source,
+                context.catalog_commit,
+                self._services.export_module,
+            )
+            environment = child_environment(folders, mark, self._plugins, pg_dsn)
+            program = Program(binary, folders.root, environment, context.log)
+            yield _Attempt(context, template, source, workspace, program)
+        finally:
+            await asyncio.to_thread(remove_folders, folders)
+
+    async def _init(self, attempt: _Attempt) -> None:
+        program = attempt.program
+        async with plugin_cache(self._plugins) as lock:
+            _check("init", await program.run("init", "-json", *COMMON, pass_fds=(lock,)))
+        await write_outputs(program.folder, attempt.source)
+        select = ("workspace", "select", "-no-color", "-or-create", attempt.workspace)
+        _check("workspace select", await program.read(*select, largest=CHUNK))
+
+    async def _state_address(self, template: TerraformTemplate) -> str | None:
+        """Return where PAO keeps states; None where the document names another backend."""
+        if template.backend_config:
+            return None
+        if self._services.terraform_dsn is None:
+            raise StepFailed(
+                "no_state_backend",
+                "There is no place for Terraform's state",
+                kind="permanent",
+                do="Name one in backend_config",
+            )
+        try:
+            return await self._services.terraform_dsn()
+        except ConfigurationError as error:
+            raise StepFailed("no_state_backend", str(error), kind="permanent") from error
+
+    @property
+    def _plugins(self) -> Path:
+        return self._services.data_dir / "terraform" / "plugins"
+
+
+async def _plan(attempt: _Attempt) -> Plan | None:
+    """Plan into a file and judge it; None where somebody else has the state's lock."""
+    context, program = attempt.context, attempt.program
+    destroy = ("-destroy",) if attempt.template.destroys(context.request_type) else ()
+    arguments = ("-json", *LOCKING, "-detailed-exitcode", f"-out={PLAN_FILE}", *destroy)
+    finished = await program.run("plan", *arguments)
+    if is_locked(finished):
+        return None
+    _check("plan", finished, accepted=(0, 2))
+    plan = read_plan(await _document(program, "show", "-json", PLAN_FILE))
+    await context.tell("step.plan", plan.summary())
+    if not context.destructive:
+        plan.refuse_destruction()
+        plan.refuse_other_module(attempt.source.address)
+    return plan
+
+
+async def _apply(attempt: _Attempt) -> bool:
+    """Apply the plan, whatever it holds (a plan without changes costs nothing); False if locked."""
+    await attempt.context.remember({"workspace": attempt.workspace})
+    await attempt.context.check_lease()
+    finished = await attempt.program.run("apply", "-json", *LOCKING, PLAN_FILE)
+    if is_locked(finished):
+        return False
+    _check("apply", finished)
+    return True
+
+
+async def _completed(attempt: _Attempt, plan: Plan) -> Completed:
+    outputs = read_outputs(await _document(attempt.program, "output", "-json"), _config(attempt))
+    return Completed(
+        outputs=outputs.values,
+        sensitive=outputs.sensitive,
+        resources=read_resources(await _document(attempt.program, "show", "-json")),
+        evidence={
+            "plan": plan.summary(),
+            "variables": plan.variables,
+            "workspace": attempt.workspace,
+        },
+    )
+
+
+def _config(attempt: _Attempt) -> Mapping[str, Any]:
+    """Return what names the outputs; what was destroyed has none."""
+    destroyed = attempt.template.destroys(attempt.context.request_type)
+    return {} if destroyed else attempt.context.config
+
+
+async def _document(program: Program, *arguments: str) -> Mapping[str, Any]:
+    finished = await program.read(*arguments, largest=LARGEST_DOCUMENT + 1)
+    _check(arguments[0], finished)
+    if len(finished.output) > LARGEST_DOCUMENT:
+        raise StepFailed(
+            "terraform_failed",
+            f"terraform {arguments[0]} printed more than {LARGEST_DOCUMENT} bytes",
+            kind="permanent",
+        )
+    try:
+        document = await asyncio.to_thread(parse_json, finished.output)
+    except ValueError as error:
+        raise StepFailed(
+            "terraform_failed", f"terraform {arguments[0]} printed no JSON: {error}"
+        ) from error
+    return document if isinstance(document, Mapping) else {}
+
+
+def _check(phase: str, finished: Finished, accepted: tuple[int, ...] = (0,)) -> None:
+    if finished.exit_code not in accepted:
+        raise failure(phase, finished)
+
+
+def _wait_for_lock(context: StepContext) -> Waiting:
+    waits = int(context.external.get("lock_waits") or 0)
+    if waits >= LOCK_WAITS:
+        raise StepFailed(
+            LOCKED,
+            "Another process holds the lock of the state",
+            kind="transient",
+            do="Find and end the process that still runs on this state",
+        )
+    return Waiting(LOCK_DELAY, {**context.external, "lock_waits": waits + 1})
+
+
+def _mark(context: StepContext, state_address: str | None) -> str:
+    """Return the mark of the step's processes: of this step, of this installation."""
+    whole = f"{state_address}\n{context.request_id}\n{context.step_id}"
+    return hashlib.sha256(whole.encode()).hexdigest()[:32]
