@@ -72,14 +72,13 @@ CREATE TABLE service_requests (
         END
     )
 );
-CREATE INDEX idx_service_requests_status ON service_requests(status);
 CREATE INDEX idx_service_requests_created_at ON service_requests(created_at DESC, id DESC);
 CREATE INDEX idx_service_requests_target_instance ON service_requests(target_instance_id);
 CREATE INDEX idx_service_requests_type ON service_requests(request_type);
 -- idx_service_requests_requester is the prefix of this one.
 CREATE INDEX idx_service_requests_user_created ON service_requests(requester_user_id, created_at DESC, id DESC);
 CREATE INDEX idx_service_requests_team_created ON service_requests(requester_team, created_at DESC, id DESC);
-CREATE INDEX idx_service_requests_status_created ON service_requests(status, created_at DESC, id DESC);
+CREATE INDEX idx_service_requests_status ON service_requests(status, created_at DESC, id DESC);
 CREATE INDEX idx_service_requests_timeout ON service_requests(timeout_at)
     WHERE timeout_at IS NOT NULL AND status = 'in_progress';
 -- One active request per instance; the engine reports a violation by this name.
