@@ -64,6 +64,8 @@ function go(change) {
   if (route.user) sessionStorage.setItem("user", route.user);
   const parts = [route.user, route.channel, route.tab ?? "messages", route.thread].map((part) => encodeURIComponent(part ?? ""));
   history.pushState(null, "", `/#${parts.join("/").replace(/\/+$/, "")}`);
+  const channel = page.state?.channels.find((one) => one.id === route.channel);
+  if (channel) composer.show({ user: route.user, channel, thread: null });
   return refresh();
 }
 
@@ -90,18 +92,21 @@ async function refresh() {
     return;
   }
   page.reading = true;
-  do {
-    page.stale = false;
-    const query = new URLSearchParams();
-    if (page.route.user) query.set("user", page.route.user);
-    if (page.route.channel) query.set("channel", page.route.channel);
-    const state = await read(`/web/state?${query}`).catch((error) => stale(error));
-    if (state && !page.stale) {
-      page.state = state;
-      draw();
-    }
-  } while (page.stale);
-  page.reading = false;
+  try {
+    do {
+      page.stale = false;
+      const query = new URLSearchParams();
+      if (page.route.user) query.set("user", page.route.user);
+      if (page.route.channel) query.set("channel", page.route.channel);
+      const state = await read(`/web/state?${query}`).catch((error) => stale(error));
+      if (state && !page.stale) {
+        page.state = state;
+        draw();
+      }
+    } while (page.stale);
+  } finally {
+    page.reading = false;
+  }
 }
 
 function stale(error) {
@@ -129,7 +134,7 @@ function draw() {
   slot("composer").hidden = onHome;
   if (onHome) drawHome(find(".home"), state.home, context);
   else drawMessages(find(".messages"), state.messages, channel, context);
-  composer.show({ channel, thread: null });
+  composer.show({ user: state.user, channel, thread: null });
   drawThread(find(".thread"), state.messages, route.thread, channel, context, threadComposer);
   drawModals(slot("modals"), state.views, context);
   drawNotices(state.notices);

@@ -28,11 +28,13 @@ export class Composer {
     root.append(h("div", { class: "composer" }, this.suggestions, this.box, h("div", { class: "composer-foot" }, this.tools, this.count, this.sendButton)));
   }
 
-  show({ channel, thread }) {
-    const place = `${this.context.user}/${channel.id}/${thread ?? ""}`;
+  // Each place (person, channel, thread) has its own unsent text.
+  show({ user, channel, thread }) {
+    const place = `${user}/${channel.id}/${thread ?? ""}`;
     if (place === this.place) return;
     if (this.place) this.texts.set(this.place, this.box.value);
-    Object.assign(this, { place, channel, thread });
+    else this.texts.set(place, this.box.value);
+    Object.assign(this, { place, user, channel, thread });
     const name = channel.person ? this.context.app.name : `#${channel.name}`;
     const label = thread ? "Reply …" : `Message ${name}`;
     this.box.setAttribute("placeholder", label);
@@ -113,7 +115,7 @@ export class Composer {
     this.box.value = "";
     this.typed();
     const sent = await this.context.attempt(() => act("say", {
-      user: this.context.user, channel: this.channel.id, text: text.startsWith("/") ? text.trim() : text, thread_ts: this.thread,
+      user: this.user, channel: this.channel.id, text: text.startsWith("/") ? text.trim() : text, thread_ts: this.thread,
     }));
     if (sent === null && !this.box.value) {
       this.box.value = text;

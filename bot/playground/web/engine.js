@@ -183,8 +183,8 @@ function box(one, at, current, choose) {
   const node = svg("g", { class: `node ${family(one.state)} ${current ? "current" : ""}`, transform: `translate(${at.x} ${at.y})`, tabindex: "0", role: "button", "aria-label": `${one.title}, ${one.state}` },
     svg("rect", { width: BOX.width, height: BOX.height, rx: 6 }),
     svg("circle", { cx: 12, cy: 15, r: 4 }),
-    svg("text", { x: 22, y: 19, class: "node-title" }, cut(one.title, 13)),
-    svg("text", { x: 12, y: 34, class: "node-detail" }, cut(one.detail, 18)),
+    svg("text", { x: 22, y: 19, class: "node-title" }, cut(one.title, 11)),
+    svg("text", { x: 12, y: 34, class: "node-detail" }, cut(one.detail, 17)),
     svg("title", {}, `${one.title} · ${one.detail} · ${one.state}`));
   node.addEventListener("click", () => choose(one.id));
   node.addEventListener("keydown", (event) => {

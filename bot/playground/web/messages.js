@@ -40,7 +40,7 @@ export function drawThread(root, messages, ts, channel, context, composer) {
   root.querySelector(".pane-head .head-detail").textContent = channel.person ? context.app.name : `# ${channel.name}`;
   const shown = [first, ...messages.filter((message) => message.thread_ts === ts)];
   list(root.querySelector(".messages"), `${context.user}/${channel.id}/${ts}`, shown, context, null, () => null);
-  composer.show({ channel, thread: ts });
+  composer.show({ user: context.user, channel, thread: ts });
 }
 
 function list(root, key, messages, context, repliesOf, emptyNode) {

@@ -88,6 +88,7 @@ function angle(content, names) {
   if (target.startsWith("!date^")) return h("time", {}, date(target, label));
   if (target.startsWith("!subteam^")) return mention(label || "@team");
   if (target.startsWith("!")) return mention(`@${target.slice(1)}`);
+  if (!SAFE_LINK.test(target)) return unescape(`<${content}>`);
   return link(unescape(target), withEmoji(unescape(label || target)));
 }
 
