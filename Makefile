@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test check lint types imports bench soak lock picture clean
+.PHONY: install install-dev demo test check lint types imports lock picture clean
 
 install: $(VENV)/installed
 
@@ -28,12 +28,6 @@ types: install-dev
 
 imports: install-dev
 	$(VENV)/bin/lint-imports --no-logo
-
-bench: $(VENV)/installed-bench
-	$(VENV)/bin/python -m bench
-
-soak: $(VENV)/installed-bench
-	$(VENV)/bin/python -m bench.soak
 
 picture: install-dev
 	$(VENV)/bin/python -m pytest tests/browser -k picture
@@ -58,10 +52,6 @@ $(VENV)/installed: requirements.lock pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed
 	$(PIP) --require-hashes --only-binary :all: -r requirements-dev.lock
-	@touch $@
-
-$(VENV)/installed-bench: bench/requirements.lock $(VENV)/installed-dev
-	$(PIP) --require-hashes --only-binary :all: -r bench/requirements.lock
 	@touch $@
 
 $(VENV)/bin/python:
