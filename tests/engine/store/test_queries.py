@@ -2,25 +2,35 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.store import queries
-from engine.store.pool import Connection
+from engine.store.pool import Connection, connect
+from tests.support.database import fresh_database
 
 ALL = [(file, name) for file in queries.files() for name, _ in queries.load(file)]
 PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 
 
+@pytest.fixture(scope="module")
+async def migrated(server_dsn: str) -> AsyncIterator[Connection]:
+    """A connection to a migrated database that no test of this module writes to."""
+    with fresh_database(server_dsn) as dsn:
+        async with await connect(dsn) as connection:
+            yield connection
+
+
 @pytest.mark.parametrize(("file", "name"), ALL, ids=[f"{f}.{n}" for f, n in ALL])
 async def test_the_server_accepts_every_named_query(
-    file: str, name: str, connection: Connection
+    file: str, name: str, migrated: Connection
 ) -> None:
     """PREPARE parses, resolves and types a statement without running it."""
     text = getattr(queries.load(file), name)
-    await connection.execute(f"PREPARE tried AS {positional(text)}".encode())
+    await migrated.execute(f"PREPARE {file}_{name} AS {positional(text)}".encode())
 
 
 def positional(text: str) -> str:
