@@ -1,7 +1,81 @@
-"""Terraform for tests: one encryption key for all databases of the run's server.
+"""Terraform for tests: modules given as text, and states in the test's own database.
 
-The role of Terraform's state belongs to the server, and its password comes from the key; with a key
-a test, tests that run at the same time would lock each other out.
+The role of Terraform's state belongs to the server, and its password comes from the encryption
+key; with a key a test, tests that run at the same time would lock each other out: one for all.
 """
 
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from engine.errors import NotFound
+from engine.outbound import Outbound
+from engine.steps.services import StepServices
+from engine.steps.terraform import TerraformFile
+from engine.store.terraform import terraform_dsn
+from tests.support.steps import Context
+
 KEY = "cGFvLXRlc3RzLXBhby10ZXN0cy1wYW8tdGVzdHMhISE="
+
+SIZED = """
+variable "size" { default = 1 }
+resource "terraform_data" "db" { input = var.size }
+output "size" { value = terraform_data.db.output }
+"""
+"""A module with one resource that can be changed in place."""
+
+
+@dataclass
+class Workbench:
+    """A TerraformFile step type over one database; `modules` maps paths to files and their text."""
+
+    dsn: str
+    folder: Path
+    modules: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def module(self, text: str, path: str = "modules/db") -> str:
+        self.modules[path] = {"main.tf": text}
+        return path
+
+    @property
+    def step(self) -> TerraformFile:
+        async def dsn() -> str:
+            return await terraform_dsn(self.dsn, [KEY])
+
+        return TerraformFile(
+            StepServices(
+                **{
+                    "outbound": Outbound(),
+                    "export_module": self._export,
+                    "data_dir": self.folder / "data",
+                    "terraform_dsn": dsn,
+                }
+                | self.more
+            )
+        )
+
+    def context(self, template: Mapping[str, Any], **more: Any) -> Context:
+        """A context of a step of its own; give `request_id` to go on with an earlier one."""
+        work_dir = self.folder / uuid.uuid4().hex
+        work_dir.mkdir()
+        given = {"request_id": f"req-{uuid.uuid4().hex}", "work_dir": work_dir} | more
+        return Context(template, **given)
+
+    async def _export(self, commit: str, path: str, target: Path) -> None:
+        if path not in self.modules:
+            raise NotFound(f"There is no folder {path} at {commit}")
+        for name, text in self.modules[path].items():
+            (target / name).write_text(text)
+
+    async def states(self) -> dict[str, str]:
+        """What Terraform's table of states holds, by name."""
+        async with await psycopg.AsyncConnection.connect(self.dsn) as connection:
+            rows = await connection.execute("SELECT name, data FROM terraform.states")
+            return dict(await rows.fetchall())

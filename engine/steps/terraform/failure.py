@@ -18,6 +18,7 @@ PERMANENT = frozenset(
     {
         "Argument or block definition required",
         "Duplicate variable declaration",
+        "Extraneous JSON object property",
         "Failed to read variables file",
         "Incorrect attribute value type",
         "Invalid expression",

@@ -1,7 +1,7 @@
-"""The outputs that a module declares, read from its files.
+"""The variables and outputs that a module declares, read from its files.
 
 Only as much of HCL as this takes: comments, strings with templates inside, heredocs and nested
-blocks are stepped over, `output` blocks and their `sensitive` are seen.
+blocks are stepped over, `variable` and `output` blocks and their `sensitive` are seen.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 LARGEST_FILE = 1 << 20
 """Bytes of a module's file."""
@@ -23,23 +25,45 @@ _TOKEN = re.compile(
 )
 
 
-def module_outputs(folder: Path) -> dict[str, bool]:
-    """Return the names of a module's outputs, each with whether it is sensitive.
+@dataclass(frozen=True, slots=True)
+class Declarations:
+    """What a module declares: its variables' names, and its outputs, each with its secrecy."""
+
+    variables: frozenset[str]
+    outputs: Mapping[str, bool]
+
+
+def module_declarations(folder: Path) -> Declarations:
+    """Return what the module in a folder declares.
 
     Blocking. Raises ValueError, with the file's name, for a file that cannot be read.
     """
+    variables: set[str] = set()
     outputs: dict[str, bool] = {}
+    for block in _blocks(folder):
+        if block.kind == "variable":
+            variables.add(block.name)
+        elif block.kind == "output":
+            outputs[block.name] = outputs.get(block.name, False) or block.sensitive
+    return Declarations(frozenset(variables), outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    kind: str
+    name: str
+    sensitive: bool
+
+
+def _blocks(folder: Path) -> Iterator[_Block]:
     for file in sorted(folder.iterdir()):
-        is_json = file.name.endswith((".tf.json", ".tofu.json"))
-        if not is_json and file.suffix not in {".tf", ".tofu"}:
-            continue
         try:
-            found = _outputs_of_json(_text(file)) if is_json else _outputs_of_hcl(_text(file))
+            if file.name.endswith((".tf.json", ".tofu.json")):
+                yield from _json_blocks(json.loads(_text(file)))
+            elif file.suffix in {".tf", ".tofu"}:
+                yield from _hcl_blocks(_text(file))
         except (ValueError, RecursionError, IndexError) as error:
             raise ValueError(f"{file.name} cannot be read: {error}") from error
-        for name, sensitive in found:
-            outputs[name] = outputs.get(name, False) or sensitive
-    return outputs
 
 
 def _text(file: Path) -> str:
@@ -50,33 +74,37 @@ def _text(file: Path) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _outputs_of_json(text: str) -> Iterator[tuple[str, bool]]:
-    document = json.loads(text)
-    blocks = document.get("output", {}) if isinstance(document, Mapping) else {}
-    for block in blocks if isinstance(blocks, list) else [blocks]:
-        for name, body in block.items():
-            bodies = body if isinstance(body, list) else [body]
-            yield name, any(one.get("sensitive", False) is not False for one in bodies)
+def _json_blocks(document: Any) -> Iterator[_Block]:
+    """Yield the blocks of a JSON file; each level may be an object or a list of them."""
+    for whole in _many(document):
+        for kind in ("variable", "output"):
+            for named in _many(whole.get(kind, {})):
+                for name, bodies in named.items():
+                    flags = [body.get("sensitive", False) for body in _many(bodies)]
+                    yield _Block(kind, name, any(flag is not False for flag in flags))
 
 
-def _outputs_of_hcl(text: str) -> Iterator[tuple[str, bool]]:
+def _many(value: Any) -> list[dict[str, Any]]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+
+
+def _hcl_blocks(text: str) -> Iterator[_Block]:
     """Walk the tokens: `output NAME {` at the top, `sensitive = WORD` one level below."""
-    depth, name, sensitive = 0, "", False
+    depth, kind, name, sensitive = 0, "", "", False
     before: tuple[str, str, str] = ("", "", "")
     for token in _tokens(text):
         if token == "{" and depth == 0:
-            name, sensitive = (before[2] if before[1] == "output" else ""), False
+            kind, name, sensitive = before[1], before[2].removeprefix('"'), False
         if depth == 1 and before[1:] == ("sensitive", "="):
             sensitive = token != "false"
         depth += {"{": 1, "[": 1, "(": 1, "}": -1, "]": -1, ")": -1}.get(token, 0)
-        if token == "}" and depth == 0 and name:
-            yield name, sensitive
-            name = ""
+        if token == "}" and depth == 0:
+            yield _Block(kind, name, sensitive)
         before = (*before[1:], token)
 
 
 def _tokens(text: str) -> Iterator[str]:
-    """Yield words, single characters, and the contents of strings."""
+    """Yield words, single characters, and strings with the quote that begins them."""
     at = 0
     while at < len(text):
         match = _TOKEN.match(text, at)
@@ -87,7 +115,7 @@ def _tokens(text: str) -> Iterator[str]:
             at = _end_of_heredoc(text, at, match["heredoc"])
         elif match["other"] == '"':
             end = _end_of_string(text, at)
-            yield text[at : end - 1]
+            yield text[at - 1 : end - 1]
             at = end
         elif not match["skip"]:
             yield match[0]

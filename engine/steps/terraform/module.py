@@ -11,16 +11,20 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from engine.errors import PaoError, StepFailed
 from engine.foreign_json import dump_json
 from engine.steps.services import ExportModule
-from engine.steps.terraform.hcl import module_outputs
+from engine.steps.terraform.hcl import module_declarations
 from engine.steps.terraform.template import TerraformTemplate
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 CALL = "main"
 """Name of the call of the catalog's module in our root module."""
@@ -72,17 +76,37 @@ async def write_root_module(
     """Write everything but the outputs, which `write_outputs` adds once the module is there."""
     if not source.is_remote:
         await _export(source.address, commit, folder / "module", export)
+        declared = await _read_module(module_declarations, folder / "module")
+        _check_variables(source, template.given_variables(), declared.variables)
     await asyncio.to_thread(_write_root, folder, template, source)
 
 
 async def write_outputs(folder: Path, source: Source) -> None:
     """Add an output for each of the module's, sensitive where the module says so. After init."""
+    await _read_module(_write_outputs, folder, source)
+
+
+async def _read_module(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
-        await asyncio.to_thread(_write_outputs, folder, source)
+        return await asyncio.to_thread(read, *args, **kwargs)
     except (ValueError, OSError) as error:
         raise StepFailed(
             "module_unreadable", f"The module's files cannot be read: {error}", kind="permanent"
         ) from error
+
+
+def _check_variables(source: Source, given: Iterable[str], declared: frozenset[str]) -> None:
+    """Say it in our words: Terraform would speak of a property of a file that nobody wrote."""
+    for name in given:
+        if name not in declared:
+            close = get_close_matches(name, declared, 1)
+            raise StepFailed(
+                "unknown_variable",
+                f"The module {source.address} has no variable {name!r}",
+                details={"variable": name, "variables": sorted(declared)},
+                kind="permanent",
+                do=f"Did you mean {close[0]!r}?" if close else "",
+            )
 
 
 async def _export(path: str, commit: str | None, target: Path, export: ExportModule) -> None:
@@ -140,7 +164,8 @@ def _backend(template: TerraformTemplate) -> dict[str, Any]:
 
 def _write_outputs(folder: Path, source: Source) -> None:
     outputs: dict[str, Any] = {SOURCE_OUTPUT: {"value": source.address.replace("${", "$${")}}
-    for name, sensitive in module_outputs(_module_folder(folder)).items():
+    declared = module_declarations(_module_folder(folder))
+    for name, sensitive in declared.outputs.items():
         outputs[name] = {"value": f"${{module.{CALL}.{name}}}", "sensitive": sensitive}
     _write(folder / "outputs.tf.json", {"output": outputs})
 
