@@ -18,8 +18,9 @@ import yaml
 
 import bot
 from bot.demo_cloud import DemoCloud
+from bot.manifest import manifest
 from bot.panel import Panel
-from bot.playground import Playground
+from bot.playground import Installation, Playground
 from bot.playground.workspace import default_people, default_teams
 from bot.process import SlackAccess, bot_running, open_engine, running
 from engine.catalog.founding import BRANCH, found_repository, replace_in_documents
@@ -47,7 +48,8 @@ async def demo_running(settings: Settings, *, port: int, say: Say) -> AsyncItera
         async with open_engine(settings) as engine:
             say("Reading the catalog")
             await _sync(engine, say)
-            playground = Playground(port=port, panel=Panel(engine))
+            installation = Installation.from_manifest(manifest())
+            playground = Playground(port=port, panel=Panel(engine), installation=installation)
             async with running(playground):
                 access = SlackAccess(
                     bot_token=playground.bot_token,

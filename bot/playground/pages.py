@@ -19,7 +19,8 @@ from starlette.staticfiles import StaticFiles
 
 from bot.playground.inputs import Untypable, state_values
 from bot.playground.refusals import JsonObject, Refused
-from bot.playground.workspace import BOT_USER_ID, Channel
+from bot.playground.workspace import BOT_USER_ID
+from engine.errors import PaoError
 
 if TYPE_CHECKING:
     from bot.playground.engine_panel import EnginePanel
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bot.playground.gestures import Gestures, Surface
     from bot.playground.safety import Doorkeeper
     from bot.playground.views import View
+    from bot.playground.workspace import Channel
 
 WEB = Path(__file__).parent / "web"
 SHOWN_MESSAGES = 300
@@ -92,6 +94,8 @@ class Pages:
                 return await endpoint(request)
             except (Refused, Untypable) as refused:
                 return JSONResponse({"error": str(refused)}, 400)
+            except PaoError as error:
+                return JSONResponse({"error": str(error)}, 503)
             except (KeyError, TypeError, ValueError) as malformed:
                 return JSONResponse({"error": f"Malformed request: {malformed!r}"}, 400)
 

@@ -63,6 +63,22 @@ async def test_an_envelope_comes_again_when_the_connection_ends_before_its_ack(t
     assert [m.text for m in twin.ephemerals("alice")] == ["late but there"]
 
 
+async def test_a_test_can_have_an_envelope_delivered_twice(twin):
+    app = AsyncApp(client=twin.client(), request_verification_enabled=False)
+    heard: list[str] = []
+
+    @app.command("/pao")
+    async def answer(ack, body):
+        heard.append(body["trigger_id"])
+        await ack("once more")
+
+    async with twin.connected(app):
+        await twin.command("alice", "general", "/pao help")
+        assert await twin.deliver_again("slash_commands") == {"text": "once more"}
+    assert len(heard) == 2
+    assert len(set(heard)) == 1
+
+
 async def test_an_event_is_sent_again_until_it_is_acknowledged(twin):
     async with aiohttp.ClientSession() as session:
         link, _ = await new_link(twin, session)

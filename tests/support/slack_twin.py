@@ -161,6 +161,15 @@ class SlackTwin:
         """Change a profile (real_name, email, deleted, ...); the app gets user_change."""
         self.playground.gestures.change_person(self.user(user), **changes)
 
+    async def deliver_again(self, kind: str = "interactive") -> JsonObject:
+        """Deliver the last envelope of a kind (`slash_commands`, `interactive`, `events_api`) twice.
+
+        Slack does so when a connection ends between the envelope and its acknowledgement.
+        """
+        sockets = self.playground.sockets
+        last = next(e for e in reversed(sockets.delivered) if e.kind == kind)
+        return await sockets.deliver(last, within=PATIENCE_SECONDS)
+
     # What people see
 
     def messages(self, channel: str) -> list[Message]:
