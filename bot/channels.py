@@ -56,12 +56,12 @@ class Channel:
         self._work = asyncio.Event()
         self._held = asyncio.Event()
         self._card_due = 0.0
-        self.busy = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is waiting or under way."""
-        return not (self._replies or self._cards or self.busy)
+    async def drained(self) -> None:
+        """Return when nothing is waiting or under way."""
+        await self._idle.wait()
 
     async def send(self, send: Send) -> None:
         """Send after what came before, and return when it is out, or the channel is held back.
@@ -70,7 +70,7 @@ class Channel:
         """
         job = Job(send)
         self._replies.append(job)
-        self._work.set()
+        self._wake()
         held = asyncio.ensure_future(self._held.wait())
         try:
             await asyncio.wait({job.done, held}, return_when=asyncio.FIRST_COMPLETED)
@@ -87,17 +87,18 @@ class Channel:
             job = Job(draw)
             job.done.add_done_callback(_logged)
             self._cards[request_id] = job
-        self._work.set()
+        self._wake()
 
     async def work(self) -> None:
         """Work the queue off; never ends by itself."""
         while True:
-            job = await self._next()
-            self.busy = True
-            try:
-                await self._attempt(job)
-            finally:
-                self.busy = False
+            await self._attempt(await self._next())
+            if not (self._replies or self._cards):
+                self._idle.set()
+
+    def _wake(self) -> None:
+        self._idle.clear()
+        self._work.set()
 
     async def _next(self) -> Job:
         while True:

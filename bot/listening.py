@@ -125,6 +125,15 @@ class Call:
             channel=self.user_id, text=cut(text, MESSAGE), blocks=shown, unfurl_links=False
         )
 
+    async def whisper(self, channel: str, text: str) -> None:
+        """Say something that only this person sees in a channel, where that takes it."""
+        try:
+            await self.services.client.chat_postEphemeral(
+                channel=channel, user=self.user_id, text=cut(text, MESSAGE), blocks=[section(text)]
+            )
+        except SlackApiError as refusal:
+            log.info("not_whispered", channel=channel, error=refusal.response.get("error"))
+
     async def open(self, prepare: Awaitable[Block], reopen: str) -> None:
         """Open a view (on top of the one at hand, if any) as soon as it is prepared.
 
@@ -259,8 +268,10 @@ async def _told(work: Work, call: Call) -> None:
         except PaoError as problem:
             log.info("answered_with_error", code=problem.code, error=str(problem))
             await call.say(notices.error(problem))
-        except Exception:  # noqa: BLE001 - the edge: nobody above could answer the person
-            await call.say(notices.unexpected(_logged_incident()))
+        except Exception:  # the edge: nobody above could answer the person
+            incident = _new_incident()
+            log.exception("unexpected_error", incident=incident)
+            await call.say(notices.unexpected(incident))
     except (SlackApiError, OSError, TimeoutError) as unreachable:
         log.warning("person_not_told", error=str(unreachable))
 
@@ -270,8 +281,10 @@ async def _judged(judge: Judge, call: Call) -> Outcome:
         return await judge(call)
     except PaoError as problem:
         return Show(notice_view(notices.error(problem)))
-    except Exception:  # noqa: BLE001 - the edge: the form is answered in words
-        return Show(notice_view(notices.unexpected(_logged_incident())))
+    except Exception:  # the edge: the form is answered in words
+        incident = _new_incident()
+        log.exception("unexpected_error", incident=incident)
+        return Show(notice_view(notices.unexpected(incident)))
 
 
 async def _suggested(suggest: Suggest, call: Call) -> Mapping[str, Any]:
@@ -279,8 +292,8 @@ async def _suggested(suggest: Suggest, call: Call) -> Mapping[str, Any]:
         return await suggest(call)
     except PaoError as problem:
         log.info("no_options", code=problem.code, error=str(problem))
-    except Exception:  # noqa: BLE001 - the edge: a menu can only stay empty
-        _logged_incident()
+    except Exception:  # the edge: a menu can only stay empty
+        log.exception("options_failed")
     return {"options": []}
 
 
@@ -331,8 +344,6 @@ def _measure(services: Services, body: Mapping[str, Any], context: Mapping[str, 
     services.on_ack(kind_of(body), seconds)
 
 
-def _logged_incident() -> str:
-    """Log the exception at hand under a new id, and return the id."""
-    incident = secrets.token_hex(4)
-    log.exception("unexpected_error", incident=incident)
-    return incident
+def _new_incident() -> str:
+    """Return an id under which the log says more than the person is told."""
+    return secrets.token_hex(4)

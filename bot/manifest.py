@@ -60,6 +60,4 @@ def _file() -> Path:
     for place in (package.parent / FILE, package / FILE):
         if place.is_file():
             return place
-    raise ConfigurationError(
-        f"{FILE} is missing from the installation", do="Install pao again"
-    )
+    raise ConfigurationError(f"{FILE} is missing from the installation", do="Install pao again")

@@ -248,8 +248,8 @@ class Notifier:
                 self._draw_soon(request_id, place.channel)
 
     async def _drained(self) -> None:
-        while not all(channel.is_idle for channel in self._channels.values()):
-            await asyncio.sleep(0.02)
+        for channel in list(self._channels.values()):
+            await channel.drained()
 
     def _channel(self, name: str) -> Channel:
         if name not in self._channels:

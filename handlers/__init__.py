@@ -3,12 +3,12 @@
 from slack_bolt.async_app import AsyncApp
 
 from bot.app import Services
-from handlers import buttons, command, fallbacks, forms, home, options, people, shortcuts
+from handlers import buttons, command, fallbacks, forms, home, options, people, recovery, shortcuts
 
 __all__ = ["Services", "register"]
 
 
 def register(app: AsyncApp, services: Services) -> None:
     """Add every listener to the app; what none of them takes is answered in words, so they go last."""
-    for part in (command, shortcuts, forms, buttons, options, home, people, fallbacks):
+    for part in (command, shortcuts, forms, recovery, buttons, options, home, people, fallbacks):
         part.register(app, services)

@@ -1,14 +1,26 @@
-"""What can be done with a request, by command and by button alike."""
+"""What can be done with a request, by command and by button alike, and the modals that ask for more."""
 
+import json
 from collections.abc import Sequence
 
+from slack_bolt.async_app import AsyncApp
+
+from bot.app import Services
 from bot.forms import modals
-from bot.listening import Call
+from bot.forms.errors import field_errors
+from bot.forms.reading import asked_by, entry_of
+from bot.listening import Call, Close, Errors, Outcome, notice_view, submission_listener
 from bot.messages import notices
 from bot.messages.blocks import section
 from bot.messages.card import card
 from bot.messages.text import code_block
-from engine import NotFound, RequestView, StepView, did_you_mean
+from engine import InvalidInput, NotFound, RequestView, StepView, did_you_mean
+
+
+def register(app: AsyncApp, services: Services) -> None:
+    """Listen to the modals in which somebody aborts or resolves."""
+    app.view(modals.ABORT_FORM)(submission_listener(services, on_abort))
+    app.view(modals.RESOLVE_FORM)(submission_listener(services, on_resolve))
 
 
 async def show_status(call: Call, request_id: str) -> None:
@@ -107,6 +119,52 @@ async def show_secrets(call: Call, request_id: str) -> None:
     """Show secret outputs in clear, to their owner alone."""
     values = await call.services.engine.secret_outputs(await call.actor(), request_id)
     await call.say(*notices.secrets(values))
+
+
+async def on_abort(call: Call) -> Outcome:
+    """Abort with the reason given."""
+    view = call.body["view"]
+    chosen = entry_of(view, modals.CHOICES).get("selected_options") or ()
+    also = {one["value"] for one in chosen}
+    request_id = json.loads(view["private_metadata"])["request"]
+    aborted = await call.services.engine.abort(
+        await call.actor(),
+        request_id,
+        reason=entry_of(view, modals.REASON).get("value"),
+        destroy=modals.DESTROY in also,
+        completion=modals.COMPLETION in also,
+    )
+    return Close(then=lambda: call.say(notices.aborted(aborted)))
+
+
+async def on_resolve(call: Call) -> Outcome:
+    """Take the outputs of what was done by hand."""
+    view = call.body["view"]
+    about = json.loads(view["private_metadata"])
+    typed = {
+        block.removeprefix(modals.OUTPUT): entry
+        for block in asked_by(view)
+        if (entry := entry_of(view, block).get("value"))
+    }
+    try:
+        resolved = await call.services.engine.resolve(
+            await call.actor(),
+            about["request"],
+            about.get("step"),
+            outputs=typed,
+            texts=frozenset(typed),
+        )
+    except InvalidInput as refusal:
+        asked = asked_by(view)
+        under = {
+            f"{modals.OUTPUT}{error.field}": error.message
+            for error in field_errors(refusal)
+            if f"{modals.OUTPUT}{error.field}" in asked
+        }
+        if under:
+            return Errors(under, notice_view(notices.error(refusal)))
+        raise
+    return Close(then=lambda: call.say(notices.goes_on(resolved)))
 
 
 def _the_step(view: RequestView, status: str) -> StepView:

@@ -51,8 +51,7 @@ def split(text: str) -> Words:
     rest: list[str] = []
     options: dict[str, str] = {}
     waiting: str | None = None
-    for word in words[1:]:
-        word = _DASHES.sub("--", word)
+    for word in (_DASHES.sub("--", typed) for typed in words[1:]):
         if waiting is not None:
             options[waiting], waiting = word, None
         elif word.startswith("--") and len(word) > 2:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bot.forms.form import Filled, Form
 from bot.forms.pages import page_of, place_of
 from bot.messages.text import cut
-from engine import FieldError
+from engine import FieldError, InvalidInput
 
 SENTENCE = 500
 """Characters of a sentence under a field; Slack shows no more in a form."""
@@ -35,3 +35,10 @@ def sort_out(errors: Iterable[FieldError], asked: frozenset[str]) -> Findings:
         else:
             elsewhere.append(error)
     return Findings(here, tuple(elsewhere))
+
+
+def field_errors(refusal: InvalidInput) -> list[FieldError]:
+    """Return what a refused submission is to blame for, field by field."""
+    if refusal.errors:
+        return list(refusal.errors)
+    return [FieldError(refusal.field or "", str(refusal), refusal.code)]

@@ -51,5 +51,10 @@ def _choice(values: Mapping[str, Any], block: str) -> str | None:
     return str(chosen["value"]) if chosen else None
 
 
+def entry_of(view: View, block: str) -> Mapping[str, Any]:
+    """Return the entry of one block of a view; empty where nothing was entered."""
+    return _entry(view.get("state", {}).get("values") or {}, block)
+
+
 def _entry(values: Mapping[str, Any], block: str) -> Mapping[str, Any]:
     return next(iter(values.get(block, {}).values()), {})

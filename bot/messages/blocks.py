@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bot.messages.text import BUTTON, CONTEXT, FIELD, HEADER, cut, mrkdwn, one_line, plain, speakable
+from bot.messages.text import (
+    BUTTON,
+    CONTEXT,
+    FIELD,
+    HEADER,
+    cut,
+    mrkdwn,
+    one_line,
+    plain,
+    speakable,
+)
 
 Block = dict[str, Any]
 

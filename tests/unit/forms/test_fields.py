@@ -170,9 +170,7 @@ def test_a_long_name_has_a_short_and_stable_block_id() -> None:
 
 
 LABELS = st.text(min_size=1, max_size=300)
-SCALARS = st.one_of(
-    st.text(max_size=200), st.integers(-(2**63), 2**63 - 1), st.booleans()
-)
+SCALARS = st.one_of(st.text(max_size=200), st.integers(-(2**63), 2**63 - 1), st.booleans())
 OPTION = st.one_of(
     SCALARS, st.fixed_dictionaries({"value": SCALARS, "label": LABELS, "description": LABELS})
 )
@@ -195,11 +193,7 @@ COMMON = st.fixed_dictionaries(
 CHOICES = st.lists(OPTION, min_size=1, max_size=130, unique_by=_option_key)
 TYPES = st.one_of(
     st.sampled_from(
-        [
-            {"type": name}
-            for name in DOCUMENT_TYPES
-            if name not in {"selection", "multiselect"}
-        ]
+        [{"type": name} for name in DOCUMENT_TYPES if name not in {"selection", "multiselect"}]
     ),
     CHOICES.map(lambda choices: {"type": "selection", "oneof": choices}),
     CHOICES.map(lambda choices: {"type": "multiselect", "options": choices}),

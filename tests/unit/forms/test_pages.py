@@ -277,7 +277,9 @@ FIELDS = st.lists(
                 "name": NAMES,
                 "type": st.just("selection"),
                 "oneof": st.integers(1, 100).map(
-                    lambda n: [{"value": i, "label": "ü" * 75, "description": "d" * 75} for i in range(n)]
+                    lambda n: [
+                        {"value": i, "label": "ü" * 75, "description": "d" * 75} for i in range(n)
+                    ]
                 ),
             }
         ),

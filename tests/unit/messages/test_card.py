@@ -1,0 +1,192 @@
+"""The status card: whatever a request holds, Slack takes it and people can read it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.messages.card import card, step_line
+from bot.messages.milestones import MILESTONES, markup_for, milestone
+from bot.messages.text import mrkdwn
+from bot.playground.limits import check_blocks, check_text
+from engine import SECRET_DOTS, AttemptView, Event, RequestView, StepView, TicketView
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def step(name: str = "create", status: str = "completed", **changes: Any) -> StepView:
+    blank = StepView(
+        step_id=name,
+        name=name,
+        type="HttpPost",
+        status=status,
+        depends_on=(),
+        started_at=NOON,
+        completed_at=NOON + timedelta(seconds=4) if status == "completed" else None,
+        outputs=None,
+        attempts=(),
+        tickets=(),
+    )
+    return replace(blank, **changes)
+
+
+def attempt(number: int = 1, **changes: Any) -> AttemptView:
+    return replace(AttemptView(number, "failed", NOON, None), **changes)
+
+
+def request(*steps: StepView, status: str = "in_progress", **changes: Any) -> RequestView:
+    blank = RequestView(
+        request_id="req-20261124-abcd",
+        request_type="create",
+        status=status,
+        title="PostgreSQL database: orders",
+        catalog_item="postgres-database",
+        catalog_bundle=None,
+        update_item=None,
+        upgrade_item=None,
+        catalog_version="1.2.0",
+        parameters={"size": "small", "password": SECRET_DOTS},
+        requester="U0ADA",
+        team="platform",
+        created_at=NOON,
+        updated_at=NOON,
+        completed_at=NOON + timedelta(minutes=2) if status == "completed" else None,
+        steps=steps,
+        instance_id="si-1",
+        instance_name="orders",
+        outputs=None,
+        tickets=(),
+        can_resume=False,
+        can_abort=False,
+        can_cancel=False,
+    )
+    return replace(blank, **changes)
+
+
+def words(view: RequestView) -> str:
+    shown = card(view)
+    check_blocks(shown.blocks)
+    check_text(shown.text)
+    return str(shown.blocks)
+
+
+def labels(view: RequestView) -> list[str]:
+    return [
+        element["text"]["text"]
+        for block in card(view).blocks
+        if block["type"] == "actions"
+        for element in block["elements"]
+    ]
+
+
+def test_it_tells_who_what_and_how_far() -> None:
+    told = words(request(step("network"), step("database", "running")))
+
+    assert "PostgreSQL database: orders" in told
+    assert "<@U0ADA>" in told
+    assert "▰▰▰▰▰▱▱▱▱▱  1 of 2 steps" in told
+    assert ":white_check_mark: *network* · 4 s" in told
+    assert SECRET_DOTS in told
+
+
+def test_a_step_that_is_tried_again_says_when() -> None:
+    line = step_line(
+        step(
+            status="retrying",
+            attempts=(attempt(1), attempt(2, error_message="503 from\nthe cloud")),
+            next_run_at=NOON + timedelta(seconds=30),
+        )
+    )
+
+    assert line.startswith(":repeat: *create* · next try <!date^")
+    assert "attempt 2" in line
+    assert "503 from the cloud" in line
+
+
+def test_a_job_outside_is_linked() -> None:
+    running = step(status="running", attempts=(attempt(external_job_url="https://ci.example/1"),))
+
+    assert "<https://ci.example/1|job>" in step_line(running)
+
+
+@pytest.mark.parametrize(
+    ("view", "offered"),
+    [
+        (request(step(status="running"), can_abort=True), ["Abort", "Service"]),
+        (request(status="submitted", can_cancel=True), ["Cancel", "Service"]),
+        (
+            request(step(status="failed"), status="failed", can_resume=True, can_abort=True),
+            ["Resume", "Retry create", "Resolve create", "Abort", "Service"],
+        ),
+        (
+            request(tickets=(TicketView("OPS-1", "webhook", "fulfillment", "open"),)),
+            ["Resolve", "Service"],
+        ),
+        (
+            request(status="completed", secret_outputs=("password",)),
+            ["Show secrets", "Service"],
+        ),
+        (request(status="cancelled", instance_id=None), []),
+    ],
+)
+def test_only_the_buttons_that_apply_are_there(view: RequestView, offered: list[str]) -> None:
+    assert labels(view) == offered
+
+
+def test_a_ticket_is_linked_and_one_that_is_being_made_says_so() -> None:
+    made = TicketView("OPS-1", "webhook", "fulfillment", "in_progress", "https://t.example/1")
+    coming = TicketView(None, "webhook", "fulfillment", "creating", last_error="no answer")
+    told = words(request(step(status="failed", tickets=(made, coming)), status="failed"))
+
+    assert "<https://t.example/1|OPS-1> in webhook is in progress" in told
+    assert "a ticket in webhook is being made: no answer" in told
+
+
+def test_the_same_request_has_the_same_hash_and_a_changed_one_another() -> None:
+    before = request(step(status="running"))
+
+    assert card(before).hash == card(request(step(status="running"))).hash
+    assert card(before).hash != card(request(step())).hash
+
+
+def test_a_hundred_steps_fit() -> None:
+    many = [step(f"step-{n}-{'x' * 180}") for n in range(300)]
+
+    assert "more steps" in words(request(*many))
+
+
+ANYTHING = st.text(max_size=4000)
+
+
+@given(ANYTHING, st.dictionaries(ANYTHING, ANYTHING | st.integers() | st.none(), max_size=30))
+def test_slack_takes_the_card_of_any_request(text: str, values: dict[str, Any]) -> None:
+    failed = step(text or "x", "failed", attempts=(attempt(error_message=text),))
+    view = request(
+        failed,
+        step(),
+        status="failed",
+        can_resume=True,
+        title=text,
+        parameters=values,
+        reason=text,
+        team=text,
+        tickets=(TicketView(text, text, "fulfillment", text, text, text),),
+    )
+
+    words(view)
+    words(replace(view, status="completed", outputs=values, completed_at=NOON))
+
+
+@given(st.sampled_from(sorted(MILESTONES)), ANYTHING)
+def test_slack_takes_every_milestone(kind: str, text: str) -> None:
+    keys = ("error_message", "reason", "step", "summary", "ticket_id", "url", "system", "check")
+    event = Event(1, kind, NOON, dict.fromkeys(keys, text), "req-1", "create")
+    view = request(step(), status="completed", outputs={text: text}, title=text)
+
+    told = milestone(event, view)
+
+    assert told is not None
+    check_blocks([{"type": "section", "text": mrkdwn(markup_for(told, view))}])
