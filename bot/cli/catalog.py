@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine import Actor, CatalogDetails, CatalogEntry, Engine, SyncReport
+    from engine.catalog.documents import Kind
 
 KINDS = ("CatalogItem", "CatalogBundle", "UpdateItem", "UpgradeItem")
+
+VALIDATE_FORMATS = ("text", "json", "github", "sarif")
+_PATH = click.Path(exists=True, path_type=Path)
 
 catalog = group("catalog", "Sync, list, check and render the catalog.")
 
@@ -115,6 +120,44 @@ async def render(
         for page in range(len(pages(form, filled)))
     ]
     invocation.output.data({"views": views})
+
+
+@catalog.command("validate")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=_PATH)
+@click.option("--strict", is_flag=True, help="Turn warnings into errors.")
+@click.option(
+    "--format", "form", type=click.Choice(VALIDATE_FORMATS), help="How to print findings."
+)
+def validate(
+    invocation: Invocation, *, paths: tuple[Path, ...], strict: bool, form: str | None
+) -> int:
+    """Check documents without a database; exit 1 when something is wrong.
+
+    PATH is a file or a folder. What documents refer to is looked up in their whole repository.
+    """
+    from bot.cli.findings import as_data, formatted
+    from engine.catalog.findings import as_errors
+    from engine.catalog.folder import validate_paths
+    from engine.catalog.plugins import installed
+
+    report = validate_paths(paths, installed())
+    findings = as_errors(report.findings) if strict else list(report.findings)
+    if form is None and invocation.output.format != "table":
+        invocation.output.data(as_data(findings, len(report.documents)))
+    else:
+        click.echo(formatted(form or "text", findings, len(report.documents)))
+    return NO if any(finding.is_error for finding in findings) else DONE
+
+
+@catalog.command("schema")
+@kind_option
+@click.option("--types", type=_PATH, help="A types.yaml; default: the repository's here.")
+def schema(invocation: Invocation, *, kind: Kind | None, types: Path | None) -> None:
+    """Print the JSON Schema of documents, by which editors complete and check."""
+    from engine.catalog.folder import own_types
+    from engine.catalog.json_schema import document_schema
+
+    invocation.output.data(document_schema(kind, own_types(types)))
 
 
 @catalog.command("stats")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from engine.catalog.fields import BundlePresentation, Condition, Presentation
 from engine.catalog.scalars import (
@@ -21,12 +21,13 @@ from engine.catalog.scalars import (
     Json,
     Many,
     Model,
+    OneOrMany,
     RangeText,
     Scalar,
+    Shorthand,
     Text,
     Timespan,
     VersionText,
-    one_or_many,
     wrong,
 )
 from engine.catalog.steps import ApprovalCount, Approvers, RetryPolicy, Step
@@ -65,7 +66,7 @@ class Limit(Model):
     usergroups: Many[Name] | None = Field(
         None, description="The Slack user groups that are limited."
     )
-    fields: dict[str, Annotated[Many[Scalar], BeforeValidator(one_or_many)]] | None = Field(
+    fields: dict[str, Annotated[Many[Scalar], OneOrMany()]] | None = Field(
         None, description="The values of a field that they may choose."
     )
     max_active: Count | None = Field(
@@ -149,18 +150,14 @@ class CheckCall(Model):
     template: dict[str, Json] | None = Field(None, description="What it asks.")
 
 
-def _check_call(value: object) -> object:
-    return {"check": value} if isinstance(value, str) else value
-
-
 class Automation(Model):
     """What machines do."""
 
     retry_policy: RetryPolicy | None = Field(None, description="For steps that say nothing else.")
     timeout: Timespan | None = Field(None, description="Of the whole sequence.")
     fallback_on_failure: bool = Field(True, description="Whether a failed step becomes a ticket.")
-    pre_execution_checks: Many[Annotated[CheckCall, BeforeValidator(_check_call)]] = Field(
-        (), description="What is checked before the first step."
+    pre_execution_checks: Many[Annotated[CheckCall, Shorthand("check", {"type": "string"})]] = (
+        Field((), description="What is checked before the first step.")
     )
     steps: Annotated[Many[Step], Field(min_length=1)] = Field(description="The steps.")
 
@@ -238,7 +235,7 @@ class Component(Model):
     )
     enabled_when: Condition | None = Field(None, description="When an optional item is on.")
     role: Name | None = Field(None, description="The component's role in the bundle.")
-    depends_on: Annotated[Many[Name], BeforeValidator(one_or_many)] | None = Field(
+    depends_on: Annotated[Many[Name], OneOrMany()] | None = Field(
         None, description="Components that come first."
     )
     dependencies: Many[MemberDependency] = Field((), description="Connections to other components.")
@@ -285,14 +282,33 @@ class Operation(Header):
     fulfillment: Fulfillment = Field(description="What is done.")
 
 
+_HEAVY: Final[dict[str, Any]] = {
+    "properties": {
+        "targets": {
+            "anyOf": [
+                {"properties": {key: {"const": True}}, "required": [key]}
+                for key in ("destructive", "downtime_required")
+            ]
+        }
+    }
+}
+"""JSON Schema of what makes an operation without `kind` an upgrade, its path aside."""
+
+
 class UpdateItem(Operation):
     """A change of a running instance that keeps its version."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["kind"]}, {"not": _HEAVY}]}
+    )
 
     kind: Literal["UpdateItem"] = Field("UpdateItem", description="The kind of the document.")
 
 
 class UpgradeItem(Operation):
     """A change of a running instance to another version."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["kind"]}, _HEAVY]})
 
     kind: Literal["UpgradeItem"] = Field("UpgradeItem", description="The kind of the document.")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from engine.catalog.scalars import (
     Count,
@@ -22,6 +22,7 @@ from engine.catalog.scalars import (
     PatternText,
     RangeText,
     Scalar,
+    Shorthand,
     Text,
     Timespan,
     wrong,
@@ -32,6 +33,18 @@ ALIASES: Final[Mapping[str, str]] = {"int": "integer", "bool": "boolean"}
 
 class Condition(Model):
     """When a field is asked: a comparison with another field, or a combination of such."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["field", "value"], "not": {"required": ["not_value"]}},
+                {"required": ["field", "not_value"]},
+                {"required": ["all"]},
+                {"required": ["any"]},
+                {"required": ["not"]},
+            ]
+        }
+    )
 
     field: str | None = Field(None, description="The field that is looked at.")
     value: Json = Field(
@@ -244,11 +257,7 @@ def option_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _option(value: object) -> object:
-    return value if isinstance(value, (dict, Option)) else {"value": value}
-
-
-Options = Many[Annotated[Option, BeforeValidator(_option)]]
+Options = Many[Annotated[Option, Shorthand("value", {"type": ["string", "number", "boolean"]})]]
 
 
 class OptionsFrom(Model):
@@ -399,6 +408,10 @@ class Group(Model):
 class Presentation(Model):
     """What the form of an item asks: `fields`, or `groups` of fields."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["fields"]}, {"required": ["groups"]}]}
+    )
+
     fields: Many[FieldSpec] | None = Field(None, description="The form's fields.")
     groups: Many[Group] | None = Field(None, description="The form's fields in groups.")
 
@@ -410,6 +423,10 @@ class Presentation(Model):
 
 class BundlePresentation(Model):
     """What the form of a bundle asks: `bundle_fields`, or `groups` of fields."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["bundle_fields"]}, {"required": ["groups"]}]}
+    )
 
     bundle_fields: Many[FieldSpec] | None = Field(None, description="The form's fields.")
     groups: Many[Group] | None = Field(None, description="The form's fields in groups.")

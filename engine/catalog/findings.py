@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
@@ -56,6 +56,11 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
         dict.fromkeys(findings),
         key=lambda f: (f.file, f.line, f.column, f.severity, f.code, f.path),
     )
+
+
+def as_errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings with warnings turned into errors."""
+    return [replace(finding, severity="error") for finding in findings]
 
 
 def path_text(path: Path) -> str:

@@ -17,9 +17,10 @@ from pathlib import Path, PurePosixPath
 from engine.catalog.checks import Known
 from engine.catalog.findings import Finding, in_order
 from engine.catalog.layout import MODULES, SETTINGS_FILE, STANDALONE, SUFFIXES, Layout, read_layout
-from engine.catalog.reader import LARGEST_FILE
-from engine.catalog.validation import CheckedDocument, Report, validate_set
-from engine.errors import NotFound
+from engine.catalog.own_types import OwnTypes, read_types
+from engine.catalog.reader import LARGEST_FILE, read
+from engine.catalog.validation import CheckedDocument, Report, types_of, validate_set
+from engine.errors import InvalidInput, NotFound
 
 _MARKS = (SETTINGS_FILE, ".git", "catalog")
 
@@ -45,6 +46,27 @@ def validate_paths(paths: Sequence[Path], known: Known | None = None) -> Report:
         documents += report.documents
         findings += report.findings
     return Report(tuple(documents), tuple(in_order(findings)))
+
+
+def own_types(file: Path | None) -> OwnTypes | None:
+    """Return the own types of a file, else of the repository around the working directory.
+
+    None where there is neither. Raises InvalidInput when the definitions are wrong.
+    """
+    if file is not None:
+        types, findings = read_types({file.name: read(file.name, file.read_bytes())})
+    else:
+        root = repository_of(Path.cwd())
+        if root is None:
+            return None
+        tree = _Tree()
+        _walk(root, root, tree)
+        layout = read_layout(tree.files.get(SETTINGS_FILE), tree.folders)
+        types, findings = types_of(tree.files, layout)
+    if wrong := next((finding for finding in findings if finding.is_error), None):
+        place = f"{wrong.file}:{wrong.line}:{wrong.column}"
+        raise InvalidInput("The own types cannot be used", f"{place}: {wrong.text}")
+    return types
 
 
 def repository_of(path: Path) -> Path | None:

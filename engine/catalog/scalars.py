@@ -16,11 +16,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainValidator,
     Strict,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
 from engine.catalog import durations, versions
 from engine.catalog.regexps import compile_pattern
@@ -240,6 +242,47 @@ Scalar = Annotated[
 Json = Any
 
 
-def one_or_many(value: object) -> object:
-    """Let one thing stand for a list of it."""
+class OneOrMany:
+    """Lets one thing stand for a list of it; for the schema too."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Wrap what is no list before the list is read."""
+        return core_schema.no_info_before_validator_function(_listed, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Allow the element beside the list."""
+        listed = handler(schema)
+        return {"anyOf": [listed["items"], listed]}
+
+
+def _listed(value: object) -> object:
     return value if isinstance(value, (list, tuple)) or value is None else [value]
+
+
+class Shorthand:
+    """Lets a plain value stand for a mapping with that value at `key`; for the schema too."""
+
+    def __init__(self, key: str, plain: dict[str, Any]) -> None:
+        """Take the key, and the JSON Schema of the plain value."""
+        self._key = key
+        self._plain = plain
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Wrap what is no mapping before the mapping is read."""
+        return core_schema.no_info_before_validator_function(self._wrapped, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Allow the plain value beside the mapping."""
+        return {"anyOf": [self._plain, handler(schema)]}
+
+    def _wrapped(self, value: object) -> object:
+        is_mapping = isinstance(value, (dict, BaseModel))
+        return value if is_mapping else {self._key: value}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from engine.catalog.fields import FieldSpec
 from engine.catalog.scalars import (
@@ -13,10 +13,10 @@ from engine.catalog.scalars import (
     Json,
     Many,
     Model,
+    OneOrMany,
     StepName,
     Text,
     Timespan,
-    one_or_many,
     wrong,
 )
 from engine.catalog.tickets import Headers, JiraTemplate, Template
@@ -39,6 +39,8 @@ class RetryPolicy(Model):
 
 class Approver(Model):
     """Who may approve: one of a user group, a user, a team."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     usergroup: str | None = Field(None, min_length=1, description="A Slack user group's handle.")
     user: str | None = Field(None, min_length=1, description="A Slack user id.")
@@ -168,7 +170,7 @@ class BaseStep(Model):
     name: StepName = Field(description="Unique in its sequence; templates use it.")
     type: Template = Field(description="The type of the step.")
     template: Any = Field(None, description="What the step does.")
-    depends_on: Annotated[Many[StepName], BeforeValidator(one_or_many)] | None = Field(
+    depends_on: Annotated[Many[StepName], OneOrMany()] | None = Field(
         None, description="Steps that come first; default: the step before."
     )
     when: bool | Text | None = Field(
@@ -220,15 +222,18 @@ class ApprovalStep(BaseStep):
     template: ApprovalTemplate
 
 
-class PluginStep(BaseStep):
-    """A step whose type comes from a plug-in."""
-
-    template: dict[str, Json] = Field(default_factory=dict)
-
-
 HTTP_TYPES: Final = ("HttpPost", "HttpPut", "HttpGet", "HttpPatch", "HttpDelete")
 STEP_TYPES: Final = ("TerraformFile", "GitHubWorkflow", *HTTP_TYPES, "JiraTicket", "approval")
 """The step types that need no plug-in."""
+
+
+class PluginStep(BaseStep):
+    """A step whose type comes from a plug-in."""
+
+    type: Template = Field(
+        description="The plug-in's name.", json_schema_extra={"not": {"enum": list(STEP_TYPES)}}
+    )
+    template: dict[str, Json] = Field(default_factory=dict)
 
 
 def _tag(value: Any) -> str | None:

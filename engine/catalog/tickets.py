@@ -88,14 +88,15 @@ class WebhookManual(Model):
     template: WebhookTemplate
 
 
+TICKET_SYSTEMS: Final = ("jira", "servicenow", "email", "webhook")
+"""The ticket systems that need no plug-in."""
+
+
 class PluginManual(Model):
     """Work for people, in a system that a plug-in connects."""
 
-    system: Template
+    system: Template = Field(json_schema_extra={"not": {"enum": list(TICKET_SYSTEMS)}})
     template: dict[str, Json] = Field(default_factory=dict)
-
-
-TICKET_SYSTEMS: Final = ("jira", "servicenow", "email", "webhook")
 
 
 def _tag(value: Any) -> str | None:

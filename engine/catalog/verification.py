@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from engine.catalog.scalars import (
     Count,
     Json,
     Many,
     Model,
+    OneOrMany,
     PatternText,
     Text,
     Timespan,
-    one_or_many,
 )
 
 Template = Text
 """A text that may hold templates."""
 Status = Annotated[int, Field(ge=100, le=599)]
-Names = Annotated[Many[Text], BeforeValidator(one_or_many), Field(min_length=1)]
+Names = Annotated[Many[Text], OneOrMany(), Field(min_length=1)]
 Name = Annotated[Text, Field(min_length=1)]
 
 
@@ -84,8 +84,8 @@ class HttpStatus(Model):
     """The answer has the expected status."""
 
     type: Literal["http_status"]
-    expected_status: Annotated[Many[Status], BeforeValidator(one_or_many), Field(min_length=1)] = (
-        Field(description="One status or a list.")
+    expected_status: Annotated[Many[Status], OneOrMany(), Field(min_length=1)] = Field(
+        description="One status or a list."
     )
 
 
@@ -127,24 +127,11 @@ class HttpProbe(Model):
 
     type: Literal["http_probe"]
     url: Name = Field(description="What is asked; may be a template.")
-    expected_status: Annotated[Many[Status], BeforeValidator(one_or_many), Field(min_length=1)] = (
-        Field((200,), description="One status or a list.")
+    expected_status: Annotated[Many[Status], OneOrMany(), Field(min_length=1)] = Field(
+        (200,), description="One status or a list."
     )
     interval: Timespan | None = Field(None, description="Time between two tries.")
     timeout: Timespan | None = Field(None, description="How long to try.")
-
-
-class PluginVerification(Model):
-    """A verification of a plug-in, with properties of its own."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: Name
-
-    @property
-    def properties(self) -> dict[str, Any]:
-        """Everything but the type."""
-        return dict(self.model_extra or {})
 
 
 BUILT_IN: Final = (
@@ -172,6 +159,19 @@ def type_of(model: type[Model]) -> str:
 VERIFICATION_TYPES: Final = tuple(type_of(model) for model in BUILT_IN)
 
 
+class PluginVerification(Model):
+    """A verification of a plug-in, with properties of its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Name = Field(json_schema_extra={"not": {"enum": list(VERIFICATION_TYPES)}})
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """Everything but the type."""
+        return dict(self.model_extra or {})
+
+
 def _tag(value: Any) -> str | None:
     name = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     if not isinstance(name, str):
@@ -196,4 +196,4 @@ Verification = Annotated[
     | Annotated[PluginVerification, Tag("plugin")],
     Discriminator(_tag),
 ]
-Verifications = Annotated[Many[Verification], BeforeValidator(one_or_many)]
+Verifications = Annotated[Many[Verification], OneOrMany()]
