@@ -95,8 +95,13 @@ class InstanceFilter:
 
 async def page(connection: Connection, wanted: InstanceFilter) -> list[ListedInstance]:
     """Return up to `limit` instances, newest first."""
+    return await rows(connection, _sql.list_instances, list_parameters(wanted), ListedInstance)
+
+
+def list_parameters(wanted: InstanceFilter) -> dict[str, Any]:
+    """Return the parameters of the list's query."""
     before, before_id = wanted.before or (_NEWEST, _HIGHEST_ID)
-    parameters = {
+    return {
         "everything": wanted.everything,
         "owner": wanted.owner,
         "teams": list(wanted.teams),
@@ -108,7 +113,6 @@ async def page(connection: Connection, wanted: InstanceFilter) -> list[ListedIns
         "before_id": before_id,
         "limit": wanted.limit,
     }
-    return await rows(connection, _sql.list_instances, parameters, ListedInstance)
 
 
 async def matching_ids(connection: Connection, word: str) -> list[UUID]:
