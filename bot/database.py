@@ -47,17 +47,9 @@ class Database:
         if self.embedded is None:
             yield await self.ready()
             return
-        holding = self.embedded.held()
-        url = await asyncio.to_thread(holding.__enter__)
-        watching = asyncio.create_task(self.embedded.watch())
-        try:
+        async with self.embedded.kept() as url:
             await migrate(url)
             yield url, self._keys()
-        finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-            await asyncio.to_thread(holding.__exit__, None, None, None)
 
     def _keys(self) -> tuple[str, ...]:
         """Return the keys of the settings, or the one of the embedded set-up."""

@@ -45,8 +45,8 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -58,6 +58,7 @@ import psycopg
 import structlog
 
 from engine.errors import Unavailable
+from engine.store.uninterrupted import uninterrupted
 
 ROLE = "pao"
 DATABASE = "postgres"
@@ -153,14 +154,26 @@ class EmbeddedServer:
                     if _locked_alone(users):
                         self._stopped()
 
-    async def watch(self) -> None:
-        """Start the server again whenever it died, until cancelled; for holders."""
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[str]:
+        """`held` for a program that runs long: whenever the server died it is started again."""
+        holding = self.held()
+        entering = asyncio.ensure_future(asyncio.to_thread(holding.__enter__))
+        try:
+            dsn = await uninterrupted(entering)
+            async with _beside(self._watch()):
+                yield dsn
+        finally:
+            if entering.done() and not entering.exception():
+                await uninterrupted(asyncio.to_thread(holding.__exit__, None, None, None))
+
+    async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if self._postmaster() is None:
                 log.warning("embedded_database_died", data_dir=str(self._root))
                 try:
-                    await asyncio.to_thread(self.start)
+                    await uninterrupted(asyncio.to_thread(self.start))
                 except (Unavailable, OSError) as error:
                     log.warning("embedded_database_not_started", error=str(error))
 
@@ -480,6 +493,17 @@ class EmbeddedServer:
         return next(
             (line for line in reversed(lines) if "FATAL" in line), lines[-1] if lines else ""
         )
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run `work` while the block lasts."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def _find_binaries() -> Path:

@@ -49,6 +49,7 @@ from engine.errors import (
     PaoError,
     Unavailable,
 )
+from engine.store.uninterrupted import uninterrupted
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -169,7 +170,7 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     with driver_errors():
         async with pool.connection() as connection:
             yield connection
-            await _to_its_end(connection.commit())
+            await uninterrupted(connection.commit())
 
 
 def retried_on_conflict(
@@ -279,13 +280,3 @@ def _plain_number(value: Any) -> int | float:
     if not isinstance(value, Decimal):
         raise TypeError(f"{type(value).__name__} has no JSON form")
     return int(value) if value == value.to_integral_value() else float(value)
-
-
-async def _to_its_end(commit: Awaitable[None]) -> None:
-    """Await `commit` even when the caller is cancelled meanwhile, and cancel after it."""
-    running = asyncio.ensure_future(commit)
-    try:
-        await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise

@@ -173,18 +173,30 @@ def test_short_commands_leave_it_running(data_dir: Path) -> None:
     assert server_on(data_dir).is_running()
 
 
-async def test_a_watcher_starts_it_again(data_dir: Path) -> None:
+async def test_a_keeper_starts_it_again_when_it_died(data_dir: Path) -> None:
     server = server_on(data_dir)
-    with server.held() as dsn:
-        watching = asyncio.create_task(server.watch())
-        try:
-            postmaster_of(data_dir).kill()
-            await eventually(lambda: not server.is_running())
-            await eventually(server.is_running)
-            assert ask(dsn, "SELECT 1") == 1
-        finally:
-            watching.cancel()
-            await asyncio.wait([watching])
+    async with server.kept() as dsn:
+        postmaster_of(data_dir).kill()
+        await eventually(lambda: not server.is_running())
+        await eventually(server.is_running)
+        assert ask(dsn, "SELECT 1") == 1
+    assert not server.is_running()
+
+
+async def test_a_keeper_that_is_cancelled_while_it_starts_leaves_nothing(data_dir: Path) -> None:
+    server = server_on(data_dir)
+
+    async def keep() -> None:
+        async with server.kept():
+            await asyncio.Event().wait()
+
+    keeping = asyncio.create_task(keep())
+    await eventually((data_dir / "postgres").exists)
+    keeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+    assert not server.is_running()
+    assert server.stop() is False
 
 
 def test_a_start_that_was_killed_in_initdb_is_begun_anew(data_dir: Path) -> None:
