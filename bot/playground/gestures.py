@@ -16,7 +16,6 @@ from bot.playground.delivery import Delivery, Envelope, NotAcknowledged, deliver
 from bot.playground.inputs import (
     VALUE_KEYS,
     State,
-    Untypable,
     carry_over,
     chosen_options,
     client_errors,
@@ -46,8 +45,6 @@ EVENT_PAUSES = (0.0, 60.0, 300.0)
 SLACKBOT = "USLACKBOT"
 KEPT_NOTICES = 20
 TROUBLE = "We had some trouble connecting. Try again?"
-
-Surface = View | Message
 
 
 class Gestures:
@@ -455,29 +452,6 @@ class Gestures:
         task = asyncio.create_task(work)
         self._events.add(task)
         task.add_done_callback(self._events.discard)
-
-
-def surface_id(surface: Surface) -> str:
-    """Return what tells surfaces apart: a view's id, a message's ts."""
-    return surface.id if isinstance(surface, View) else surface.ts
-
-
-def find_element(
-    surface: Surface, name: str, block_id: str | None = None
-) -> tuple[JsonObject, JsonObject]:
-    """Return the block and the element of a name: an action_id, or the block_id of its input.
-
-    Raises:
-        Untypable: there is none on this surface.
-    """
-    known: list[str] = []
-    for block, element in elements_in(surface.blocks):
-        inside = block_id is None or block["block_id"] == block_id
-        own = block["type"] == "input" and block["block_id"] == name
-        if inside and (element["action_id"] == name or own):
-            return block, element
-        known.append(f"{block['block_id']}/{element['action_id']}")
-    raise Untypable(f"no element {name!r} here; there are: {', '.join(known) or 'none'}")
 
 
 def escape(text: str) -> str:

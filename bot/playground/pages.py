@@ -25,8 +25,9 @@ from engine.errors import PaoError
 if TYPE_CHECKING:
     from bot.playground.engine_panel import EnginePanel
     from bot.playground.faults import Faults
-    from bot.playground.gestures import Gestures, Surface
+    from bot.playground.gestures import Gestures
     from bot.playground.safety import Doorkeeper
+    from bot.playground.surfaces import Surface
     from bot.playground.views import View
     from bot.playground.workspace import Channel
 

@@ -30,10 +30,10 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground.faults import Faults
-from bot.playground.gestures import Surface
 from bot.playground.inputs import Untypable
 from bot.playground.refusals import JsonObject
 from bot.playground.server import Playground
+from bot.playground.surfaces import Surface
 from bot.playground.views import View
 from bot.playground.workspace import Channel, Message
 
