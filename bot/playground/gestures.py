@@ -30,6 +30,7 @@ from bot.playground.limits import (
     elements_in,
 )
 from bot.playground.refusals import JsonObject, Refused
+from bot.playground.surfaces import Surface, find_element, surface_id
 from bot.playground.views import View, Views
 from bot.playground.workspace import BOT_USER_ID, Channel, Message, Workspace
 
