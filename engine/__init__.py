@@ -1,1 +1,190 @@
-"""The domain: catalog, requests, steps, instances; usable without Slack."""
+"""The domain: catalog, requests, steps, instances; usable without Slack.
+
+Everything outside imports from here and from nowhere below. Names are loaded when they are first
+asked for, so that `import engine` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from engine.catalog.documents import load_presentation
+    from engine.catalog.fields import (
+        AnyField,
+        BaseField,
+        BundlePresentation,
+        DateField,
+        InstanceField,
+        IntegerField,
+        MultiselectField,
+        NumberField,
+        Option,
+        PercentageField,
+        Presentation,
+        SecretField,
+        SelectionField,
+        StringField,
+        TeamField,
+        TextareaField,
+        TimeField,
+    )
+    from engine.catalog.moments import Clock
+    from engine.catalog.suggest import did_you_mean
+    from engine.catalog.value_types import Surroundings, parse_text
+    from engine.catalog.values import Checked, FieldError, check_values, default_values
+    from engine.config import EngineConfig, GitHubSettings, TicketSystemSettings
+    from engine.errors import (
+        ConfigurationError,
+        Conflict,
+        ConstraintViolated,
+        Forbidden,
+        InvalidInput,
+        NotFound,
+        OutboundRefused,
+        PaoError,
+        StepFailed,
+        TemplateError,
+        Unavailable,
+        Unreachable,
+    )
+    from engine.facade import Engine
+    from engine.people.directory import Profile
+    from engine.requests.submit import StaleForm
+    from engine.results import (
+        SECRET_DOTS,
+        Actor,
+        AttemptLog,
+        AttemptView,
+        CatalogDetails,
+        CatalogEntry,
+        DecommissionCheck,
+        DependencyView,
+        Event,
+        HistoryEntry,
+        InstanceSummary,
+        InstanceView,
+        Json,
+        Kind,
+        OperationView,
+        Page,
+        RequestSummary,
+        RequestView,
+        StepView,
+        Submission,
+        SyncReport,
+        TicketView,
+        TimelineEntry,
+    )
+    from engine.service import Service
+    from engine.store.conversations import Conversation
+
+_HOMES: Final = {
+    "engine.catalog.documents": "load_presentation",
+    "engine.catalog.fields": (
+        "AnyField BaseField BundlePresentation DateField InstanceField IntegerField"
+        " MultiselectField NumberField Option PercentageField Presentation SecretField"
+        " SelectionField StringField TeamField TextareaField TimeField"
+    ),
+    "engine.catalog.moments": "Clock",
+    "engine.catalog.suggest": "did_you_mean",
+    "engine.catalog.value_types": "Surroundings parse_text",
+    "engine.catalog.values": "Checked FieldError check_values default_values",
+    "engine.config": "EngineConfig GitHubSettings TicketSystemSettings",
+    "engine.errors": (
+        "ConfigurationError Conflict ConstraintViolated Forbidden InvalidInput NotFound"
+        " OutboundRefused PaoError StepFailed TemplateError Unavailable Unreachable"
+    ),
+    "engine.facade": "Engine",
+    "engine.people.directory": "Profile",
+    "engine.requests.submit": "StaleForm",
+    "engine.results": (
+        "SECRET_DOTS Actor AttemptLog AttemptView CatalogDetails CatalogEntry DecommissionCheck"
+        " DependencyView Event HistoryEntry InstanceSummary InstanceView Json Kind OperationView"
+        " Page RequestSummary RequestView StepView Submission SyncReport TicketView TimelineEntry"
+    ),
+    "engine.service": "Service",
+    "engine.store.conversations": "Conversation",
+}
+_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "SECRET_DOTS",
+    "Actor",
+    "AnyField",
+    "AttemptLog",
+    "AttemptView",
+    "BaseField",
+    "BundlePresentation",
+    "CatalogDetails",
+    "CatalogEntry",
+    "Checked",
+    "Clock",
+    "ConfigurationError",
+    "Conflict",
+    "ConstraintViolated",
+    "Conversation",
+    "DateField",
+    "DecommissionCheck",
+    "DependencyView",
+    "Engine",
+    "EngineConfig",
+    "Event",
+    "FieldError",
+    "Forbidden",
+    "GitHubSettings",
+    "HistoryEntry",
+    "InstanceField",
+    "InstanceSummary",
+    "InstanceView",
+    "IntegerField",
+    "InvalidInput",
+    "Json",
+    "Kind",
+    "MultiselectField",
+    "NotFound",
+    "NumberField",
+    "OperationView",
+    "Option",
+    "OutboundRefused",
+    "Page",
+    "PaoError",
+    "PercentageField",
+    "Presentation",
+    "Profile",
+    "RequestSummary",
+    "RequestView",
+    "SecretField",
+    "SelectionField",
+    "Service",
+    "StaleForm",
+    "StepFailed",
+    "StepView",
+    "StringField",
+    "Submission",
+    "Surroundings",
+    "SyncReport",
+    "TeamField",
+    "TemplateError",
+    "TextareaField",
+    "TicketSystemSettings",
+    "TicketView",
+    "TimeField",
+    "TimelineEntry",
+    "Unavailable",
+    "Unreachable",
+    "check_values",
+    "default_values",
+    "did_you_mean",
+    "load_presentation",
+    "parse_text",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'engine' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(home), name)
+    return found

@@ -188,6 +188,17 @@ class RequestSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptLog:
+    """What an attempt of a step said, redacted."""
+
+    attempt_number: int
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class DependencyView:
     relationship: Literal["provider", "dependent"]
     instance_id: str

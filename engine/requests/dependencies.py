@@ -26,6 +26,7 @@ async def connect(
     actor: Actor,
     submission: Submission,
     item: ItemRow,
+    *,
     request_id: UUID,
     instance_id: UUID,
 ) -> None:

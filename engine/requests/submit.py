@@ -104,7 +104,9 @@ async def submit(
         return first
     accepted = _judge(intake, actor, submission, item)
     await _refuse_over_limit(connection, actor, accepted)
-    request_id = await _write(connection, intake, actor, submission, accepted, digest)
+    request_id = await _write(
+        connection, intake, actor, submission, accepted=accepted, digest=digest
+    )
     await _start(connection, accepted, request_id)
     return request_id
 
@@ -263,6 +265,7 @@ async def _write(
     intake: Intake,
     actor: Actor,
     submission: Submission,
+    *,
     accepted: Accepted,
     digest: str,
 ) -> UUID:
@@ -295,7 +298,9 @@ async def _write(
     )
     await requests.insert_steps(connection, request_id, _plan(accepted))
     instance_id = await requests.reserve_instance(connection, request_id, name)
-    await dependencies.connect(connection, actor, submission, item, request_id, instance_id)
+    await dependencies.connect(
+        connection, actor, submission, item, request_id=request_id, instance_id=instance_id
+    )
     await audit.write(
         connection,
         actor.audit_name or actor.user_id,

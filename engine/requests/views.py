@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from engine.errors import InvalidInput
+from engine.catalog.suggest import did_you_mean
+from engine.errors import InvalidInput, NotFound
 from engine.people.permissions import Action, Denied, Subject, hidden, may, refusal
 from engine.requests.parameters import is_reference, references_in, with_dots
 from engine.results import (
     Actor,
+    AttemptLog,
     AttemptView,
     Page,
     RequestSummary,
@@ -93,6 +95,37 @@ async def page(
     more = len(found) == wanted.limit
     next_cursor = write_cursor(listed[-1].created_at, listed[-1].id) if more else None
     return Page([_summary(row) for row in listed], next_cursor)
+
+
+async def logs(connection: Connection, request_id: UUID, step: str) -> list[AttemptLog]:
+    """Return the log of a step, by its id or name, one text an attempt."""
+    steps = await requests.steps_of(connection, request_id)
+    known = [row.step_id for row in steps]
+    named = next((row for row in steps if step in (row.step_id, row.step_name)), None)
+    if named is None:
+        raise NotFound(
+            f"There is no step {step!r}.{did_you_mean(step, known)}",
+            f"the steps are {', '.join(known) or 'none'}",
+            code="unknown_step",
+        )
+    texts: dict[int, list[str]] = defaultdict(list)
+    for chunk in await requests.log_lines(connection, request_id, named.step_id):
+        texts[chunk.attempt_number].append(chunk.text)
+    return [AttemptLog(number, "".join(pieces)) for number, pieces in texts.items()]
+
+
+async def secret_outputs(connection: Connection, request_id: UUID) -> dict[str, Any]:
+    """Return the outputs of a request that hold secrets, as references."""
+    outputs = _outputs(await requests.steps_of(connection, request_id))
+    return {key: value for key, value in outputs.items() if _has_secret(value)}
+
+
+async def internal_id(connection: Connection, request_id: str) -> UUID:
+    """Return the id of a request by its full external one; NotFound when there is none."""
+    found = await requests.matching_ids(connection, request_id)
+    if len(found) != 1:
+        raise hidden("Request", request_id)
+    return found[0]
 
 
 def subject_of(row: RequestRow) -> Subject:

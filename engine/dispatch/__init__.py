@@ -1,0 +1,1 @@
+"""Dispatch: what makes work begin: the claim loop, the scheduler, the consumers of events."""

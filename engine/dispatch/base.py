@@ -1,0 +1,131 @@
+"""The dispatcher: what a process runs to carry steps, as one service.
+
+    stopped ──start──> claiming ──stop──> draining ──grace over──> stopped
+
+Draining claims nothing more, lets what runs go on for the grace, and gives back the rest. A
+dispatcher whose loop ended by itself (the database stayed away for too long) says so by `ended`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import structlog
+
+from engine.config import EngineConfig
+from engine.dispatch.apscheduler import PeriodicJobs
+from engine.dispatch.loop import ClaimLoop
+from engine.dispatch.periodic import periodic_jobs
+from engine.errors import ConfigurationError
+from engine.execution.run import Surroundings
+from engine.execution.tickets import Tickets
+from engine.execution.work import Work
+from engine.tickets.registry import TicketRegistry
+
+log = structlog.get_logger(__name__)
+
+
+class Carrier:
+    """The claim loop with its work and its tickets, for all requests or for one."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        systems: TicketRegistry,
+        config: EngineConfig,
+        *,
+        slots: int | None = None,
+        request_id: UUID | None = None,
+    ) -> None:
+        owner = owner_name()
+        self._config = config
+        self._woken = asyncio.Event()
+        self._tickets = Tickets(around, systems, owner=owner, request_id=request_id)
+        self._work = Work(
+            around,
+            owner=owner,
+            slots=slots or config.worker_concurrency,
+            lease=config.lease,
+            outage=config.database_outage,
+            on_change=self._woken.set,
+            request_id=request_id,
+        )
+        self._loop = ClaimLoop(
+            around.pool,
+            config.database_direct_url or config.database_url,
+            self._work,
+            outage=config.database_outage,
+            also=self._do_tickets,
+            woken=self._woken,
+        )
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> asyncio.Task[None] | None:
+        """The loop's task, None while stopped."""
+        return self._running
+
+    async def start(self) -> None:
+        """Begin to claim."""
+        if self._running is None:
+            self._work.start()
+            self._running = asyncio.create_task(self._loop.run(), name="dispatcher")
+
+    async def stop(self) -> None:
+        """Claim no more, let what runs go on for the grace, give back the rest."""
+        if self._running is None:
+            return
+        running, self._running = self._running, None
+        running.cancel()
+        await asyncio.wait([running])
+        await self._work.stop(self._config.shutdown_grace)
+
+    async def _do_tickets(self) -> bool:
+        """Do what is due in the outbox and ask for tickets; say whether there may be more."""
+        return bool(await self._tickets.work() + await self._tickets.poll())
+
+
+class Dispatcher:
+    """Carries the steps of all requests and runs the periodic jobs."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        systems: TicketRegistry,
+        config: EngineConfig,
+        sync: Callable[[], Awaitable[object]],
+    ) -> None:
+        if config.dispatcher != "apscheduler":
+            raise ConfigurationError(
+                f"The dispatcher {config.dispatcher!r} is not available in this version",
+                do="Set PAO_DISPATCHER to apscheduler",
+            )
+        self._carrier = Carrier(around, systems, config)
+        self._jobs = PeriodicJobs(
+            around.pool, owner_name(), periodic_jobs(around.pool, config, sync)
+        )
+
+    @property
+    def ended(self) -> asyncio.Task[None] | None:
+        """The task that ends with an error when the dispatcher can go on no more."""
+        return self._carrier.running
+
+    async def start(self) -> None:
+        """Begin to carry steps and to run the periodic jobs."""
+        await self._carrier.start()
+        await self._jobs.start()
+
+    async def stop(self) -> None:
+        """End the jobs, then drain."""
+        await self._jobs.stop()
+        await self._carrier.stop()
+
+
+def owner_name() -> str:
+    """Return a name that no other worker has: host, process and a random part."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

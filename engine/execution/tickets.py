@@ -1,0 +1,413 @@
+"""Tickets: made from the outbox, followed until somebody has done the work.
+
+    outbox item ──claimed──> created outside ──kept──> open, in_progress ──> resolved, closed
+         ^          │ the system is down                    │ resolved outside
+         └─postponed┘                                       v
+                                          the step is completed, or its outputs are asked for
+
+The item's key is the ticket's idempotency key: a ticket system finds what a lost answer left
+behind, and manual_tickets keeps one row a key. An item has a lease like a step; a death between the
+creation and the row repeats the creation, which finds the ticket.
+
+A ticket's text is put together when it is made: the document's template, then the error, the
+attempts, the rendered parameters (secrets as dots) and a link. A template that fails to render
+still makes a ticket, with what is known.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Literal, cast
+from uuid import UUID
+
+import structlog
+
+from engine.errors import InvalidInput, PaoError, StepFailed
+from engine.events import STEPS_CHANNEL, NewEvent
+from engine.execution.run import LONGEST_MESSAGE, Surroundings
+from engine.execution.scope import build_scope, secret_ids
+from engine.foreign_json import dump_json
+from engine.redaction import Redactor
+from engine.requests.parameters import with_dots
+from engine.requests.recovery import complete_manual_request, locked_row, resolve_step
+from engine.requests.tickets import CLOSE, TICKET
+from engine.store import events, execution, outbox, requests, secrets
+from engine.store.execution import ClaimedRequest
+from engine.store.outbox import FailedAttempt, Item, KeptTicket, NewTicket, StepState
+from engine.store.pool import Connection, retried_on_conflict, transaction
+from engine.templates import render
+from engine.tickets.base import Ticket, TicketDraft, TicketStatus
+from engine.tickets.registry import TicketRegistry
+
+FIRST_POLL: Final = 5.0
+LONGEST_POLL: Final = 300.0
+"""Seconds between two looks at a ticket: from the first, growing by half, to the longest."""
+
+FIRST_DELAY: Final = 5.0
+LONGEST_DELAY: Final = 600.0
+"""Seconds until a ticket that could not be made is tried again, doubling."""
+
+ITEM_LEASE: Final = timedelta(minutes=2)
+BATCH: Final = 10
+LONGEST_SUMMARY: Final = 255
+LONGEST_DETAIL: Final = 4000
+
+log = structlog.get_logger(__name__)
+
+TicketType = Literal["fulfillment", "cleanup", "completion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What a ticket is about."""
+
+    request: ClaimedRequest
+    type: TicketType
+    step_name: str | None
+    attempts: Sequence[FailedAttempt]
+    steps: Sequence[StepState]
+
+
+class Tickets:
+    """Makes and follows the tickets of all requests, or of one."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        systems: TicketRegistry,
+        *,
+        owner: str,
+        request_id: UUID | None = None,
+    ) -> None:
+        self._around = around
+        self._systems = systems
+        self._owner = owner
+        self._request_id = request_id
+
+    async def work(self) -> int:
+        """Do what is due in the outbox; return how many items were tried."""
+        async with transaction(self._around.pool) as connection:
+            items = await outbox.claim(
+                connection,
+                self._owner,
+                limit=BATCH,
+                lease=ITEM_LEASE,
+                request_id=self._request_id,
+            )
+        for item in items:
+            await self._do(item)
+        return len(items)
+
+    async def poll(self) -> int:
+        """Ask for the status of the tickets that are due; return how many were asked for."""
+        async with transaction(self._around.pool) as connection:
+            due = await outbox.tickets_to_poll(
+                connection,
+                limit=BATCH,
+                first=FIRST_POLL,
+                longest=LONGEST_POLL,
+                request_id=self._request_id,
+            )
+        for ticket in due:
+            await self._follow(ticket)
+        return len(due)
+
+    # The outbox
+
+    async def _do(self, item: Item) -> None:
+        try:
+            if item.kind == TICKET:
+                await self._create(item)
+            elif item.kind == CLOSE:
+                await self._close(item)
+        except PaoError as error:
+            await self._postpone(item, error)
+        except Exception as error:
+            log.exception("ticket_crashed", outbox_item=item.id)
+            await self._postpone(item, StepFailed(type(error).__name__, str(error)))
+
+    async def _create(self, item: Item) -> None:
+        """Make the ticket outside, then keep it."""
+        draft, system = await self._draft(item)
+        ticket = await self._systems.get(system).create(draft)
+        can_follow = self._systems.get(system).can_follow
+        async with transaction(self._around.pool) as connection:
+            if not await outbox.finish(connection, item):
+                await self._close_unwanted(connection, item, ticket, system, draft)
+                return
+            await self._keep(connection, item, ticket, system, draft, can_follow=can_follow)
+
+    async def _keep(
+        self,
+        connection: Connection,
+        item: Item,
+        ticket: Ticket,
+        system: str,
+        draft: TicketDraft,
+        *,
+        can_follow: bool,
+    ) -> None:
+        request_id = _request_of(item)
+        kept = await outbox.keep_ticket(
+            connection,
+            NewTicket(
+                request_id=request_id,
+                step_id=item.step_id,
+                system=system,
+                ticket_id=ticket.ticket_id,
+                url=ticket.url,
+                type=draft.ticket_type,
+                status=ticket.status,
+                summary=draft.summary,
+                key=item.key,
+                delay=FIRST_POLL if can_follow else None,
+                external_status=ticket.external_status,
+                external=ticket.external,
+            ),
+        )
+        if kept is not None:
+            data = {
+                "ticket_id": ticket.ticket_id,
+                "url": ticket.url,
+                "type": draft.ticket_type,
+                "system": system,
+                "summary": draft.summary,
+            }
+            event = NewEvent("ticket.created", request_id, item.step_id, data=data)
+            await events.write(connection, event)
+
+    async def _close_unwanted(
+        self,
+        connection: Connection,
+        item: Item,
+        ticket: Ticket,
+        system: str,
+        draft: TicketDraft,
+    ) -> None:
+        """The item was given up while its ticket was made: keep the ticket and have it closed."""
+        await self._keep(connection, item, ticket, system, draft, can_follow=False)
+        for kept in await outbox.open_tickets(
+            connection, _request_of(item), step_id=item.step_id, of_step=True
+        ):
+            if kept.ticket_id == ticket.ticket_id:
+                await outbox.update_ticket(connection, kept.id, "closed")
+                await requests.insert_outbox(
+                    connection,
+                    CLOSE,
+                    f"close:{kept.id}",
+                    {"ticket": str(kept.id), "text": "This is not needed any more."},
+                    request_id=item.request_id,
+                )
+
+    async def _close(self, item: Item) -> None:
+        async with transaction(self._around.pool) as connection:
+            kept = await outbox.ticket(connection, UUID(item.payload["ticket"]))
+        if kept is not None:
+            system = self._systems.get(kept.system)
+            await system.comment(_outside(kept), item.payload["text"], close=True)
+        async with transaction(self._around.pool) as connection:
+            await outbox.finish(connection, item)
+
+    async def _postpone(self, item: Item, error: PaoError) -> None:
+        longest = min(FIRST_DELAY * 2 ** min(item.attempts - 1, 20), LONGEST_DELAY)
+        delay = random.uniform(longest / 2, longest)  # noqa: S311
+        message = str(error)[:LONGEST_MESSAGE]
+        log.warning("outbox_item_postponed", outbox_item=item.id, error=message)
+        async with transaction(self._around.pool) as connection:
+            due = await outbox.postpone(connection, item, delay, message)
+            if due is not None and item.kind == TICKET:
+                data = {"error": message, "due": due.isoformat()}
+                event = NewEvent("ticket.delayed", item.request_id, item.step_id, data=data)
+                await events.write(connection, event)
+
+    # The text
+
+    async def _draft(self, item: Item) -> tuple[TicketDraft, str]:
+        """Return what the ticket says, and in which system."""
+        async with transaction(self._around.pool) as connection:
+            request_id = _request_of(item)
+            found = await execution.requests_of(connection, [request_id])
+            request = found[request_id]
+            kept = await secrets.by_id(connection, secret_ids(request))
+            attempts = (
+                await outbox.failed_attempts(connection, item.step_id) if item.step_id else []
+            )
+            steps = await outbox.step_states(connection, request_id)
+            names = {
+                row.id: row.step_name for row in await requests.steps_of(connection, request_id)
+            }
+        scope = build_scope(request, kept, self._around.cipher, self._around.secret_files)
+        manual = request.plan["fulfillment"]["manual"]
+        template, problem = _rendered(manual.get("template") or {}, scope.names)
+        cause = Cause(
+            request=request,
+            type=cast("TicketType", item.payload.get("type", "fulfillment")),
+            step_name=names.get(item.step_id) if item.step_id else None,
+            attempts=attempts,
+            steps=steps,
+        )
+        redactor = Redactor(scope.secrets())
+        link = self._link(request.request_id)
+        described = "\n\n".join(
+            filter(None, (str(template.get("description") or ""), problem, _told(cause, link)))
+        )
+        draft = TicketDraft(
+            key=item.key,
+            summary=redactor.text(_summary(template, cause))[:LONGEST_SUMMARY],
+            description=redactor.text(described),
+            template={**template, "description": redactor.text(described)}
+            if "description" in template
+            else template,
+            request_id=request.request_id,
+            ticket_type=cause.type,
+            parameters=with_dots(request.parameters),
+        )
+        return draft, item.payload.get("system") or manual["system"]
+
+    def _link(self, request_id: str) -> str | None:
+        base = self._around.public_url
+        return f"{base.rstrip('/')}/requests/{request_id}" if base else None
+
+    # Following
+
+    async def _follow(self, kept: KeptTicket) -> None:
+        try:
+            now = await self._systems.get(kept.system).follow(_outside(kept))
+        except PaoError as error:
+            log.warning("ticket_not_followed", ticket=kept.ticket_id, error=str(error))
+            return
+        except Exception:
+            log.exception("ticket_follow_crashed", ticket=kept.ticket_id)
+            return
+        if now.status != kept.status or now.external_status != kept.external_status:
+            await self._take_status(kept, now)
+
+    async def _take_status(self, kept: KeptTicket, now: Ticket) -> None:
+        await take_status(self._around, kept, now)
+
+
+@retried_on_conflict
+async def take_status(around: Surroundings, kept: KeptTicket, now: Ticket) -> None:
+    """Keep what a ticket system said, and let the request go on where the work is done."""
+    async with transaction(around.pool) as connection:
+        row = await locked_row(connection, kept.request_id)
+        is_news = await outbox.update_ticket(
+            connection, kept.id, now.status, external_status=now.external_status, url=now.url
+        )
+        if not is_news or row is None:
+            return
+        is_done = now.status in ("resolved", "closed")
+        if now.status != kept.status:
+            kind = "ticket.resolved" if is_done else "ticket.updated"
+            data = {"ticket_id": kept.ticket_id, "status": now.status}
+            await events.write(connection, NewEvent(kind, kept.request_id, kept.step_id, data=data))
+        if not is_done or kept.type != "fulfillment":
+            return
+        if kept.step_id is None and row.status == "in_progress":
+            await complete_manual_request(connection, row)
+        elif kept.step_id is not None and row.status == "failed" and not row.overtaken:
+            await _resolve_by_ticket(connection, row, kept)
+        await requests.wake(connection, STEPS_CHANNEL)
+
+
+async def _resolve_by_ticket(
+    connection: Connection, row: requests.RequestRow, kept: KeptTicket
+) -> None:
+    """Complete the ticket's step; where its outputs must be asked for, it stays as it is."""
+    for step in await requests.steps_of(connection, row.id):
+        if step.id == kept.step_id and step.status == "failed":
+            try:
+                await resolve_step(connection, row, step, {})
+            except InvalidInput as missing:
+                data = {"text": f"The ticket is done, but outputs are needed: {missing}"}
+                event = NewEvent("step.progress", row.id, step.id, data=data)
+                await events.write(connection, event)
+
+
+def _rendered(
+    written: Mapping[str, Any], names: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], str]:
+    """Return the rendered template; where it fails, as written, and why."""
+    try:
+        rendered: Mapping[str, Any] = render(written, names, statements=True)
+    except PaoError as error:
+        return written, f"The ticket's template could not be rendered: {error}"
+    return rendered, ""
+
+
+def _summary(template: Mapping[str, Any], cause: Cause) -> str:
+    written = template.get("summary") or template.get("short_description")
+    written = written or template.get("subject")
+    if written and cause.type == "fulfillment":
+        return " ".join(str(written).split())
+    document = cause.request.plan.get("document", {})
+    what = {
+        "fulfillment": "Please provide by hand",
+        "cleanup": "Please clean up after",
+        "completion": "Please complete by hand",
+    }[cause.type]
+    return f"{what}: {document.get('display_name')} ({cause.request.request_id})"
+
+
+def _told(cause: Cause, link: str | None) -> str:
+    """Return what stands under the description: error, step, attempts, parameters, link."""
+    lines = [f"Request: {cause.request.request_id}"]
+    if cause.step_name:
+        lines.append(f"Step: {cause.step_name}")
+    if cause.attempts:
+        last = cause.attempts[-1]
+        lines.append(f"Error: {last.error_type}: {last.error_message}")
+        if last.error_details:
+            lines.append(f"Details: {dump_json(last.error_details)[:LONGEST_DETAIL]}")
+        lines.append(f"Attempts: {len(cause.attempts)}")
+        lines += [
+            f"  {one.attempt_number}. {one.error_type}: {one.error_message}"
+            for one in cause.attempts
+        ]
+    lines.append(f"Parameters: {_as_text(with_dots(cause.request.parameters))}")
+    if cause.attempts and cause.attempts[-1].parameters:
+        lines.append(f"Rendered: {_as_text(cause.attempts[-1].parameters)}")
+    if cause.type != "fulfillment":
+        lines += _what_there_is(cause.steps, cause.type)
+    if link:
+        lines.append(f"Link: {link}")
+    return "\n".join(lines)
+
+
+def _what_there_is(steps: Sequence[StepState], ticket_type: TicketType) -> list[str]:
+    if ticket_type == "completion":
+        left = [step for step in steps if step.status != "completed"]
+        return ["Left to do:", *(f"  {step.step_name} ({step.step_type})" for step in left)]
+    lines = ["What exists already:"]
+    for step in steps:
+        lines += [
+            f"  {step.step_name}: {resource.get('address')} {resource.get('id') or ''}"
+            for resource in step.resources or ()
+        ]
+        if not step.resources and step.status == "completed":
+            lines.append(f"  {step.step_name} ({step.step_type}) {step.external_job_url or ''}")
+    return lines
+
+
+def _as_text(data: Any) -> str:
+    return json.dumps(json.loads(dump_json(data)), indent=2, ensure_ascii=False)[:LONGEST_DETAIL]
+
+
+def _outside(kept: KeptTicket) -> Ticket:
+    return Ticket(
+        ticket_id=kept.ticket_id,
+        url=kept.url,
+        status=cast("TicketStatus", kept.status),
+        external_status=kept.external_status,
+        external=kept.external,
+    )
+
+
+def _request_of(item: Item) -> UUID:
+    if item.request_id is None:
+        raise InvalidInput("A ticket belongs to a request", f"outbox item {item.id} names none")
+    return item.request_id

@@ -1,0 +1,111 @@
+-- name: claim_items
+-- Take a lease on up to `limit` due items; a request's clean-up waits until its steps have ended.
+WITH due AS (
+    SELECT o.id FROM outbox o
+    WHERE o.done_at IS NULL AND NOT o.cancelled AND o.due <= clock_timestamp()
+      AND (o.lease_owner IS NULL OR o.lease_expires_at < clock_timestamp())
+      AND (%(request_id)s::uuid IS NULL OR o.request_id = %(request_id)s)
+      AND NOT (o.payload->>'type' IN ('cleanup', 'completion') AND EXISTS (
+          SELECT FROM service_requests r WHERE r.id = o.request_id AND r.open_steps > 0))
+    ORDER BY o.due
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox o
+SET lease_owner = %(owner)s, lease_token = o.lease_token + 1, attempts = o.attempts + 1,
+    lease_expires_at = clock_timestamp() + %(lease)s::interval
+FROM due WHERE o.id = due.id
+RETURNING o.id, o.kind, o.payload, o.request_id, o.step_id, o.attempts, o.lease_token AS token, o.key;
+
+-- name: finish_item
+-- An item is done, if it is still ours.
+UPDATE outbox
+SET done_at = clock_timestamp(), lease_owner = NULL, lease_expires_at = NULL, last_error = NULL
+WHERE id = %(id)s AND lease_token = %(token)s AND done_at IS NULL AND NOT cancelled
+RETURNING id;
+
+-- name: postpone_item
+-- An item is tried again later, if it is still ours; returns when.
+UPDATE outbox
+SET due = clock_timestamp() + make_interval(secs => %(delay)s::double precision),
+    lease_owner = NULL, lease_expires_at = NULL, last_error = %(error)s
+WHERE id = %(id)s AND lease_token = %(token)s AND done_at IS NULL
+RETURNING due;
+
+-- name: cancel_items
+-- Give up what was still to be done for a request, or for one of its steps.
+UPDATE outbox SET cancelled = TRUE, done_at = clock_timestamp(), lease_owner = NULL, lease_expires_at = NULL
+WHERE request_id = %(request_id)s AND done_at IS NULL
+  AND (%(step_id)s::uuid IS NULL OR step_id = %(step_id)s)
+RETURNING id;
+
+-- name: insert_ticket
+-- Keep a ticket that was made; the same key once.
+INSERT INTO manual_tickets (
+    request_id, step_id, ticket_system, ticket_id, ticket_url, ticket_type, status, summary,
+    idempotency_key, next_poll_at, external_status, external, resolved_at)
+VALUES (
+    %(request_id)s, %(step_id)s, %(system)s, %(ticket_id)s, %(url)s, %(type)s, %(status)s,
+    %(summary)s, %(key)s, clock_timestamp() + make_interval(secs => %(delay)s::double precision),
+    %(external_status)s, %(external)s,
+    CASE WHEN %(status)s::text IN ('resolved', 'closed') THEN clock_timestamp() END)
+ON CONFLICT (idempotency_key) DO NOTHING
+RETURNING id;
+
+-- name: claim_tickets
+-- Tickets whose outside status is to be asked for, with their next time set already.
+WITH due AS (
+    SELECT id FROM manual_tickets
+    WHERE next_poll_at <= clock_timestamp()
+      AND (%(request_id)s::uuid IS NULL OR request_id = %(request_id)s)
+    ORDER BY next_poll_at
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE manual_tickets t
+SET poll_count = t.poll_count + 1,
+    next_poll_at = clock_timestamp() + make_interval(secs =>
+        least(%(first)s * power(1.5, least(t.poll_count + 1, 40)), %(longest)s))
+FROM due WHERE t.id = due.id
+RETURNING t.id, t.request_id, t.step_id, t.ticket_system AS system, t.ticket_id, t.ticket_url AS url,
+          t.status, t.external_status, t.external, coalesce(t.ticket_type, 'fulfillment') AS type;
+
+-- name: update_ticket
+-- Keep a ticket's status; a ticket that is done is asked for no more.
+UPDATE manual_tickets
+SET status = %(status)s, external_status = %(external_status)s, updated_at = clock_timestamp(),
+    ticket_url = coalesce(%(url)s, ticket_url),
+    resolved_at = CASE WHEN %(status)s::text IN ('resolved', 'closed')
+        THEN coalesce(resolved_at, clock_timestamp()) END,
+    next_poll_at = CASE WHEN %(status)s::text NOT IN ('resolved', 'closed') THEN next_poll_at END
+WHERE id = %(id)s AND status NOT IN ('resolved', 'closed')
+RETURNING id;
+
+-- name: open_tickets
+-- The tickets of a request, or of one of its steps, that are not done.
+SELECT t.id, t.request_id, t.step_id, t.ticket_system AS system, t.ticket_id, t.ticket_url AS url,
+       t.status, t.external_status, t.external, coalesce(t.ticket_type, 'fulfillment') AS type
+FROM manual_tickets t
+WHERE t.request_id = %(request_id)s AND t.status NOT IN ('resolved', 'closed')
+  AND (NOT %(of_step)s OR t.step_id IS NOT DISTINCT FROM %(step_id)s::uuid);
+
+-- name: ticket_by_id
+-- One ticket.
+SELECT t.id, t.request_id, t.step_id, t.ticket_system AS system, t.ticket_id, t.ticket_url AS url,
+       t.status, t.external_status, t.external, coalesce(t.ticket_type, 'fulfillment') AS type
+FROM manual_tickets t WHERE t.id = %(id)s;
+
+-- name: failed_attempts
+-- Every attempt of a step that failed, for the ticket's text.
+SELECT a.attempt_number, a.error_type, a.error_message, a.error_details, a.parameters, a.external_job_url
+FROM step_attempts a WHERE a.step_id = %(step_id)s AND a.status = 'failed'
+ORDER BY a.attempt_number;
+
+-- name: existing_resources
+-- What a request made so far, for a clean-up ticket.
+SELECT s.step_name, s.step_type, s.status, s.resources, a.external_job_url
+FROM request_steps s
+LEFT JOIN LATERAL (
+    SELECT external_job_url FROM step_attempts WHERE step_id = s.id ORDER BY attempt_number DESC LIMIT 1
+) a ON TRUE
+WHERE s.request_id = %(request_id)s ORDER BY s.position;
