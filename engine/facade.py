@@ -111,7 +111,7 @@ class Engine:
     async def stop(self) -> None:
         """Close the clients and the pool."""
         if "_services" in self.__dict__:
-            await self._services.outbound.close()
+            await self._services.outbound.stop()
             del self.__dict__["_services"]
         if self._is_open:
             self._is_open = False
