@@ -3,9 +3,18 @@
 -- INSERTs are not validated, documents are.
 CREATE OR REPLACE FUNCTION fill_operation_targets() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_changed UUID[];
 BEGIN
+    IF TG_OP = 'INSERT' THEN
+        v_changed := ARRAY(SELECT id FROM made);
+    ELSIF TG_OP = 'DELETE' THEN
+        v_changed := ARRAY(SELECT id FROM gone);
+    ELSE
+        v_changed := ARRAY(SELECT id FROM made JOIN gone USING (id) WHERE made.targets <> gone.targets);
+    END IF;
     IF TG_OP <> 'INSERT' THEN
-        DELETE FROM operation_targets WHERE operation_id IN (SELECT id FROM gone);
+        DELETE FROM operation_targets WHERE operation_id = ANY (v_changed);
     END IF;
     IF TG_OP <> 'DELETE' THEN
         INSERT INTO operation_targets (kind, operation_id, target_name, version_range, comparators)
@@ -14,7 +23,7 @@ BEGIN
         FROM made
         CROSS JOIN jsonb_array_elements(CASE jsonb_typeof(made.targets -> 'catalog_items')
             WHEN 'array' THEN made.targets -> 'catalog_items' ELSE '[]' END) AS target
-        WHERE target.value ->> 'name' IS NOT NULL;
+        WHERE made.id = ANY (v_changed) AND target.value ->> 'name' IS NOT NULL;
     END IF;
     RETURN NULL;
 END;

@@ -266,3 +266,112 @@ async def test_many_instances_are_judged_as_one_by_one(rows: Rows) -> None:
 
     assert len(single) == 24
     assert sorted(together, key=str) == sorted(single, key=str)
+
+
+CACHE = (
+    "SELECT operation_name, operation_version, eligibility_status, eligibility_reason"
+    " FROM eligible_operations ORDER BY 1, 2"
+)
+
+
+async def refresh(rows: Rows, *instances: UUID) -> list[Any]:
+    """Return the names of what became eligible."""
+    return await rows.all(
+        "SELECT operation_name FROM refresh_eligible_operations(%s) ORDER BY 1",
+        list(instances) or None,
+    )
+
+
+async def test_the_cache_keeps_every_pair_with_its_reason(rows: Rows) -> None:
+    instance = await postgres(rows)
+    await rows.operation("update", "resize", [target("PostgreSQL Database")])
+    await rows.operation("upgrade", "to-3", [target("PostgreSQL Database", "^2")])
+
+    assert await refresh(rows, instance) == ["resize"]
+
+    assert await rows.all(CACHE) == [
+        ("resize", "1.0.0", "eligible", None),
+        ("to-3", "1.0.0", "ineligible", "version 1.4.0 is outside ^2"),
+    ]
+    lives = "SELECT bool_and(expires_at > clock_timestamp()) FROM eligible_operations"
+    assert await rows.value(lives) is True
+
+
+async def test_only_what_became_eligible_is_returned(rows: Rows) -> None:
+    instance = await postgres(rows, state="updating")
+    await rows.operation("update", "resize", [target("PostgreSQL Database")])
+    assert await refresh(rows) == []
+
+    await rows.value("UPDATE service_instances SET instance_state = 'active' RETURNING 1")
+
+    assert await refresh(rows) == ["resize"]
+    assert await refresh(rows) == []
+    assert await refresh(rows, instance) == []
+
+
+async def test_what_says_the_same_is_not_written_again_until_half_its_time(rows: Rows) -> None:
+    await postgres(rows)
+    await rows.operation("update", "resize", [target("PostgreSQL Database")])
+    await refresh(rows)
+    evaluated = "SELECT evaluated_at FROM eligible_operations"
+    first = await rows.value(evaluated)
+
+    await refresh(rows)
+    assert await rows.value(evaluated) == first
+
+    await rows.value("UPDATE eligible_operations SET expires_at = clock_timestamp() RETURNING 1")
+    await refresh(rows)
+    assert await rows.value(evaluated) > first
+
+
+async def test_a_newer_version_supersedes_what_was_cached(rows: Rows) -> None:
+    await postgres(rows)
+    await rows.operation("update", "resize", [target("PostgreSQL Database")])
+    await refresh(rows)
+    await rows.value("UPDATE update_items SET version = '1.1.0' RETURNING 1")
+
+    assert await refresh(rows) == ["resize"]
+
+    assert await rows.all(CACHE) == [
+        ("resize", "1.0.0", "superseded", "superseded by version 1.1.0"),
+        ("resize", "1.1.0", "eligible", None),
+    ]
+
+
+async def test_an_operation_that_left_the_catalog_is_ineligible(rows: Rows) -> None:
+    await postgres(rows)
+    await rows.operation("update", "resize", [target("PostgreSQL Database")])
+    await refresh(rows)
+    await rows.value("UPDATE update_items SET is_active = FALSE RETURNING 1")
+
+    await refresh(rows)
+
+    assert await rows.all(CACHE) == [
+        ("resize", "1.0.0", "ineligible", "the operation is not offered any more")
+    ]
+
+
+async def test_a_completed_row_stays_and_does_not_expire(rows: Rows) -> None:
+    instance = await postgres(rows)
+    upgrade = await rows.operation("upgrade", "to-2", [target("PostgreSQL Database")])
+    await refresh(rows)
+    await run(rows, "upgrade", instance, upgrade, "success")
+    await rows.value("UPDATE upgrade_items SET version = '1.1.0' RETURNING 1")
+
+    assert await refresh(rows) == ["to-2"]
+
+    found = await rows.all(
+        "SELECT operation_version, eligibility_status, expires_at IS NULL"
+        " FROM eligible_operations ORDER BY 1"
+    )
+    assert found == [("1.0.0", "completed", True), ("1.1.0", "eligible", False)]
+
+
+async def test_refreshing_some_leaves_others_alone(rows: Rows) -> None:
+    item = await rows.item("PostgreSQL Database")
+    one, _ = await rows.instance(item=item), await rows.instance(item=item)
+    await rows.operation("update", "resize", [target("PostgreSQL Database")])
+
+    await refresh(rows, one)
+
+    assert await rows.all("SELECT instance_id FROM eligible_operations") == [one]
