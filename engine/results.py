@@ -326,6 +326,7 @@ class SyncReport:
     errors: Sequence[Mapping[str, Json]]
     warnings: Sequence[Mapping[str, Json]]
     error_message: str | None = None
+    error_code: str | None = None
     duration_ms: int = 0
     changes: Sequence[Mapping[str, Json]] = ()
     """[{kind, name, change: added|updated|removed, from_version, to_version}]"""

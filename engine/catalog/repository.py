@@ -84,6 +84,7 @@ class Mirror:
         self.branch = checked_branch(branch)
         name = hashlib.sha256(self.url.encode()).hexdigest()[:16]
         self.folder = data_dir / "catalog" / f"{name}.git"
+        self._data_dir = data_dir
         self._token = token
         self._running: set[int] = set()
 
@@ -189,6 +190,10 @@ class Mirror:
         trees.refuse_unsafe(entries)
         for name, content in self.read_blobs(entries):
             _write(target / PurePosixPath(name).relative_to(folder), content, entries[name].mode)
+
+    def without_token(self) -> Mirror:
+        """Return the mirror for reading only, fit to be handed to another process."""
+        return Mirror(self._data_dir, self.url, self.branch)
 
     def interrupt(self) -> None:
         """Kill what other threads have running here: their calls raise soon after."""

@@ -108,4 +108,5 @@ def refuse_unsafe(entries: Mapping[str, TreeEntry]) -> None:
 
 
 def _path(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
+    # A name that is not UTF-8 cannot be kept in the database; contents are read by their hash.
+    return raw.decode("utf-8", "replace")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -58,7 +58,7 @@ INCOMING = (
 )
 """The columns of a document on its way in."""
 
-FILES = ("path", "blob_hash", "documents", "findings", "is_broken")
+FILES = ("path", "blob_hash", "defines", "mentions", "modules", "findings", "is_broken")
 """The columns of a file."""
 
 _sql = queries.load("catalog")
@@ -66,12 +66,14 @@ _sql = queries.load("catalog")
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A file as the last sync read it; `documents` and `findings` are JSON as text."""
+    """A file as the last sync read it."""
 
     path: str
     blob_hash: str
-    documents: str
-    findings: str
+    defines: Sequence[str]
+    mentions: Sequence[str]
+    modules: Sequence[str]
+    findings: Sequence[Mapping[str, Any]]
     is_broken: bool
 
 
@@ -96,10 +98,12 @@ class LastSync:
     repository_url: str
     branch: str
     commit_hash: str | None
-    unchanged: int
     errors: Sequence[Mapping[str, Any]]
     warnings: Sequence[Mapping[str, Any]]
+    rules: str | None
     sync_completed_at: datetime
+    in_service: int
+    """How many documents there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +130,10 @@ class SyncEnd:
     """How a sync ended, for its row."""
 
     status: str
-    commit: str | None
-    unchanged: int
-    counts: Mapping[str, Mapping[str, int]]
+    commit: str | None = None
+    rules: str | None = None
+    unchanged: int = 0
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     errors: Sequence[Mapping[str, Any]] = ()
     warnings: Sequence[Mapping[str, Any]] = ()
     error_message: str | None = None
@@ -235,6 +240,7 @@ async def end_sync(connection: Connection, sync_id: int, end: SyncEnd) -> int:
         "id": sync_id,
         "status": end.status,
         "commit": end.commit,
+        "rules": end.rules,
         "unchanged": end.unchanged,
         "counts": jsonb(end.counts),
         "errors": jsonb(list(end.errors)),
@@ -252,6 +258,12 @@ async def forget_idle_syncs(connection: Connection, sync_id: int, commit: str) -
 async def last_sync(connection: Connection) -> LastSync | None:
     """Return the completed sync that the catalog serves, None before the first."""
     return await row_or_none(connection, _sql.last_sync, {}, LastSync)
+
+
+async def last_failure(connection: Connection) -> str | None:
+    """Return why the newest sync failed, None where it did not."""
+    reason = await value(connection, _sql.last_failure, {})
+    return None if reason is None else str(reason)
 
 
 async def last_syncs(connection: Connection, limit: int) -> list[SyncRow]:

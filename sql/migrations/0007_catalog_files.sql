@@ -1,15 +1,22 @@
--- What the last sync knows of each file of the catalog repository, so that the next one parses only
--- what changed.
+-- What the last sync knows of each file of the catalog repository: enough to find out which other
+-- files a change concerns, so that the next sync reads only those.
 CREATE TABLE catalog_files (
     path TEXT PRIMARY KEY,
     blob_hash VARCHAR(64) NOT NULL,
-    -- The documents of the file as read, own types not expanded: [{line, raw}].
-    documents JSONB NOT NULL DEFAULT '[]'::jsonb,
-    -- What is wrong with the file taken by itself, errors and warnings.
+    -- The documents in it as kind:slug:name; the kind is * where it could not be read.
+    defines TEXT[] NOT NULL DEFAULT '{}',
+    -- Slugs of the documents that it refers to.
+    mentions TEXT[] NOT NULL DEFAULT '{}',
+    -- Folders of Terraform modules that it names.
+    modules TEXT[] NOT NULL DEFAULT '{}',
+    -- What is wrong with it, by itself and with regard to others: errors and warnings.
     findings JSONB NOT NULL DEFAULT '[]'::jsonb,
     -- Whether the catalog serves an earlier version of some document of the file.
     is_broken BOOLEAN NOT NULL DEFAULT FALSE
 );
+
+-- By which rules the sync judged: others (a new release, other settings) judge everything anew.
+ALTER TABLE catalog_sync_status ADD COLUMN rules TEXT;
 
 -- Where a sync puts down what it is about to merge, by COPY. Syncs exclude each other, and each
 -- leaves the table empty; its rows are worth nothing after a crash.

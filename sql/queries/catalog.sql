@@ -19,7 +19,7 @@ RETURNING id;
 -- Complete the row of a sync, with its counts and findings.
 UPDATE catalog_sync_status SET
     status = %(status)s, sync_completed_at = clock_timestamp(),
-    commit_hash = %(commit)s, error_message = %(error_message)s, unchanged = %(unchanged)s,
+    commit_hash = %(commit)s, rules = %(rules)s, error_message = %(error_message)s, unchanged = %(unchanged)s,
     items_added = coalesce((%(counts)s::jsonb #>> '{items,added}')::int, 0),
     items_updated = coalesce((%(counts)s::jsonb #>> '{items,updated}')::int, 0),
     items_removed = coalesce((%(counts)s::jsonb #>> '{items,removed}')::int, 0),
@@ -48,9 +48,18 @@ WHERE id <> %(id)s AND trigger = 'interval' AND status = 'completed'
 
 -- name: last_sync
 -- The last completed sync, which is what the catalog serves.
-SELECT id, repository_url, branch, commit_hash, unchanged, errors, warnings, sync_completed_at
+SELECT id, repository_url, branch, commit_hash, errors, warnings, rules, sync_completed_at,
+       (SELECT count(*) FROM catalog_entries WHERE is_active) AS in_service
 FROM catalog_sync_status
 WHERE status = 'completed'
+ORDER BY sync_completed_at DESC, id DESC
+LIMIT 1;
+
+-- name: last_failure
+-- Why the newest sync that ended failed; nothing where it did not.
+SELECT CASE WHEN status = 'failed' THEN error_message END
+FROM catalog_sync_status
+WHERE status <> 'running'
 ORDER BY sync_completed_at DESC, id DESC
 LIMIT 1;
 
@@ -64,9 +73,8 @@ ORDER BY sync_started_at DESC, id DESC
 LIMIT %(limit)s;
 
 -- name: files
--- Every file that the last sync knew, its documents as text: they are parsed where there is time.
-SELECT path, blob_hash, documents::text AS documents, findings::text AS findings, is_broken
-FROM catalog_files;
+-- Every file that the last sync knew.
+SELECT path, blob_hash, defines, mentions, modules, findings, is_broken FROM catalog_files;
 
 -- name: forget_files
 -- Delete the knowledge of files, before what replaces it is copied in.
