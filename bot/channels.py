@@ -72,8 +72,9 @@ class Channel:
         self._replies.append(job)
         self._wake()
         held = asyncio.ensure_future(self._held.wait())
+        either: set[asyncio.Future[Any]] = {job.done, held}
         try:
-            await asyncio.wait({job.done, held}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             held.cancel()
         if job.done.done():

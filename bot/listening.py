@@ -90,9 +90,10 @@ class Call:
     def channel(self) -> str | None:
         """The channel where it happened; None in a modal or the App Home."""
         channel = self.body.get("channel")
-        if isinstance(channel, Mapping):
-            return channel.get("id")
-        return self.body.get("channel_id") or self.body.get("container", {}).get("channel_id")
+        inside = channel.get("id") if isinstance(channel, Mapping) else None
+        around = self.body.get("container", {}).get("channel_id")
+        found = inside or self.body.get("channel_id") or around
+        return str(found) if found else None
 
     @property
     def action(self) -> Mapping[str, Any]:

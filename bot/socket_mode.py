@@ -107,7 +107,7 @@ class SocketMode:
         self._handler = handler
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await handler.connect_async()
+                await handler.connect_async()  # type: ignore[no-untyped-call]
         except BaseException:
             await self._close()
             raise
@@ -152,7 +152,7 @@ class SocketMode:
         tasks = [*_tasks_of(client), *handler.answering]
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                await handler.close_async()
+                await handler.close_async()  # type: ignore[no-untyped-call]
         except (ClientError, OSError, TimeoutError) as error:
             log.info("socket_mode_close", error=str(error) or type(error).__name__)
         for task in tasks:

@@ -20,12 +20,12 @@ from bot.messages import notices
 from bot.messages.blocks import section
 from engine import (
     CatalogDetails,
-    Conflict,
     FieldError,
     InvalidInput,
     NotFound,
     PaoError,
     RequestView,
+    StaleForm,
     Submission,
 )
 
@@ -146,19 +146,12 @@ async def _submitted(call: Call, here: Open, handed_in: Submission) -> Outcome:
     except InvalidInput as refusal:
         found = sort_out(field_errors(refusal), here.asked)
         return _errors(here, found) if found.here else _refused(here, refusal)
-    except Conflict as conflict:
-        return await _conflict(call, here, conflict)
+    except StaleForm:
+        again = await _opened(call)
+        return Show(again.draw(again.meta.page, _changes(again)))
     except PaoError as problem:
         return _refused(here, problem)
     return Close(then=lambda: _confirm(call, here, view), everything=True)
-
-
-async def _conflict(call: Call, here: Open, conflict: Conflict) -> Outcome:
-    """The catalog moved between the check and the submission, or a request is in the way."""
-    again = await _opened(call)
-    if again.is_stale:
-        return Show(again.draw(again.meta.page, _changes(again)))
-    return _refused(here, conflict)
 
 
 async def _confirm(call: Call, here: Open, view: RequestView) -> None:

@@ -152,7 +152,6 @@ async def on_resolve(call: Call) -> Outcome:
             about["request"],
             about.get("step"),
             outputs=typed,
-            texts=frozenset(typed),
         )
     except InvalidInput as refusal:
         asked = asked_by(view)

@@ -415,9 +415,8 @@ def _plain_number(value: Json) -> int | float:
 
 
 def _entry(values: Mapping[str, Any], block: str) -> Entry:
-    """Return the one entry of a block; Slack sends an empty `state.values` as a list."""
-    entries = values.get(block) if isinstance(values, Mapping) else None
-    return next(iter(entries.values()), {}) if entries else {}
+    """Return the one entry of a block; empty where nothing was entered."""
+    return next(iter(values.get(block, {}).values()), {})
 
 
 def _value(_: BaseField, entry: Entry) -> Json:

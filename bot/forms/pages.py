@@ -252,14 +252,16 @@ class _Room:
         sizes = [self._size(one) for one in part.fields]
         blocks = sum(count for count, _ in sizes) + 2
         if not self._fits(blocks, sum(size for _, size in sizes)) and blocks <= PAGE_BLOCKS:
-            yield self._turn()
+            self._turn()
+            yield None
         piece: list[BaseField] = []
         self.take(2)
         for one, size in zip(part.fields, sizes, strict=True):
             if piece and not self._fits(*size):
                 yield Section(part.heading, tuple(piece))
                 piece = []
-                yield self._turn()
+                self._turn()
+                yield None
                 self.take(2)
             self.take(*size)
             piece.append(one)

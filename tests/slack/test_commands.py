@@ -1,0 +1,103 @@
+"""The slash command: every word has its answer, whatever is typed."""
+
+import pytest
+
+from bot.playground.workspace import Message
+from tests.support.running_bot import RunningBot
+from tests.support.slack_twin import text_of
+
+
+async def test_help_lists_what_one_may_do(bot: RunningBot) -> None:
+    told = await bot.say("alice", "")
+
+    assert "/pao catalog" in told
+    assert "/pao unpause" not in told
+    assert "/pao unpause" in await bot.say("carol", "help")
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("catalgo", "Did you mean 'catalog'?"),
+        ("status", "needs a request"),
+        ("status req-nothing", "not found"),
+        ("service si-nothing", "not found"),
+        ("catalog --catgory x", "Did you mean 'category'?"),
+        ("catalog --tag", "--tag needs a value"),
+        ("requests everybody", "does not know"),
+        ("request nothing-like-this", "nothing-like-this"),
+        ("skip req-1 create because", "not"),
+        ('"', "/pao help"),
+        ("\N{ROCKET}\N{ROCKET}", "/pao help"),
+        ("<!channel> *x* `y` ```z", "/pao help"),
+    ],
+)
+async def test_whatever_is_typed_gets_a_clear_answer(
+    bot: RunningBot, typed: str, answer: str
+) -> None:
+    assert answer in await bot.say("alice", typed)
+    assert bot.twin.notices("alice") == []
+
+
+async def test_forty_thousand_characters_get_a_clear_answer(bot: RunningBot) -> None:
+    for typed in ("\N{ROCKET}" * 39_000, "catalog " + "word " * 7_900, "request " + "x" * 39_000):
+        told = await bot.say("alice", typed)
+        assert told
+        assert "boom" not in told
+    assert bot.twin.notices("alice") == []
+
+
+async def test_the_catalog_is_browsed_and_searched(bot: RunningBot) -> None:
+    everything = await bot.say("alice", "catalog")
+    found = await bot.say("alice", "catalog cach")
+
+    assert "Redis cache" in everything
+    assert "Firewall change" in everything
+    assert "Redis cache" in found
+    assert "Firewall change" not in found
+    assert "Nothing in the catalog fits" in await bot.say("alice", "catalog zebra")
+
+
+async def test_details_open_in_a_modal(bot: RunningBot) -> None:
+    answer = await bot.ask("alice", "catalog firewall")
+    await bot.twin.click("alice", answer, "Details")
+    view = await bot.twin.view("alice", "details")
+
+    assert "Done by people" in text_of(view)
+    assert "Port (integer)" in text_of(view)
+
+
+async def test_what_admins_may_others_may_not(bot: RunningBot) -> None:
+    for typed in ("sync", "stats", "pause", "unpause"):
+        assert "no_entry" in await bot.say("alice", typed)
+    assert "Nothing has changed" in await bot.say("carol", "sync")
+    assert "Paused" in await bot.say("carol", "pause")
+    assert "Started again" in await bot.say("carol", "unpause")
+
+
+async def test_the_shortcut_opens_a_searchable_picker(bot: RunningBot) -> None:
+    await bot.twin.shortcut("alice", "request_service")
+    picker = await bot.twin.view("alice", "picker")
+
+    offered = await bot.twin.suggest("alice", picker, "picked_item", "redis")
+    assert [option["value"] for option in offered] == ["redis-cache"]
+    await bot.twin.submit("alice", picker, {"picked_item": "redis-cache"})
+    form = await bot.twin.view("alice", "request_form")
+    assert "Redis cache" in text_of(form)
+
+
+async def test_an_expired_trigger_leaves_a_button(bot: RunningBot) -> None:
+    from bot.playground.faults import Fault
+
+    bot.twin.faults.next_calls("views.open", Fault("expired_trigger_id"))
+    answer: Message = await bot.ask("alice", "request redis-cache")
+
+    await bot.twin.click("alice", answer, "Open form")
+    assert "Redis cache" in text_of(await bot.twin.view("alice", "request_form"))
+
+
+async def test_the_app_home_shows_what_is_mine(bot: RunningBot) -> None:
+    bot.twin.open_home("alice")
+    home = await bot.twin.eventually(lambda: bot.twin.home("alice"))
+
+    assert "No services here" in text_of(home)
