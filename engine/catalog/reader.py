@@ -64,8 +64,8 @@ class Source:
     data: dict[str, Any]
     root: Node
     line: int = 1
-    is_sound: bool = True
-    """Whether the reader had nothing to complain about in this document."""
+    complaints: tuple[str, ...] = ()
+    """Paths at which the reader found something wrong; what stands there is not to be judged."""
 
     def find(
         self,
@@ -316,8 +316,8 @@ class _Events:
             return
         data, place = self._result
         if isinstance(data, dict):
-            is_sound = len(self.findings) == self._findings_before
-            yield Source(self._file, data, place, started, is_sound)
+            complaints = tuple(f.path for f in self.findings[self._findings_before :])
+            yield Source(self._file, data, place, started, complaints)
         else:
             message = f"a document is a mapping of sections, found {describe(data)}"
             self._find("not-a-mapping", (place.line, place.column), message, allowed="a mapping")

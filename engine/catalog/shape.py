@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args, g
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from engine.catalog.findings import Finding, Path
+from engine.catalog.findings import Finding, Path, path_text
 from engine.catalog.reader import Source
 from engine.catalog.scalars import describe
 from engine.catalog.suggest import closest
@@ -37,7 +37,7 @@ class Shape(Generic[M]):
 
     def is_broken(self, path: Path) -> bool:
         """Whether a place stands in a part that was replaced."""
-        return any(path[: len(part)] == part for part in self.broken)
+        return bool(self.broken) and any(path[: len(part)] == part for part in self.broken)
 
 
 def read_shape(source: Source, data: Mapping[str, Any], model: type[M]) -> Shape[M]:
@@ -46,7 +46,11 @@ def read_shape(source: Source, data: Mapping[str, Any], model: type[M]) -> Shape
         return Shape(model.model_validate(data))
     except ValidationError as error:
         problems = _problems(error, data, model)
-    findings = tuple(_finding(source, problem) for problem in problems)
+    findings = tuple(
+        _finding(source, problem)
+        for problem in problems
+        if path_text(problem.path) not in source.complaints
+    )
     repaired = _copied(data)
     broken: set[Path] = set()
     for _ in range(MOST_ROUNDS):
@@ -191,6 +195,7 @@ _TYPE_WORDS: Final[Mapping[str, str]] = {
 }
 _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "too_short": ("too-short", "at least {} is needed here"),
+    "too_long": ("too-long", "at most {} characters are allowed"),
     "string_too_short": ("too-short", "at least {} character is needed here"),
     "string_too_long": ("too-long", "at most {} characters are allowed"),
     "greater_than": ("out-of-range", "this must be above {}"),

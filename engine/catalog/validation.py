@@ -142,7 +142,7 @@ def judge(
 
 
 def _is_good(subject: Subject) -> bool:
-    return subject.source.is_sound and not any(f.is_error for f in subject.findings)
+    return not subject.source.complaints and not any(f.is_error for f in subject.findings)
 
 
 def _checked(subject: Subject, layout: Layout) -> CheckedDocument:

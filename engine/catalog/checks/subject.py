@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.catalog.documents import Document
-from engine.catalog.findings import Finding, Path, Severity
+from engine.catalog.findings import Finding, Path, Severity, path_text
 from engine.catalog.reader import Source
 from engine.catalog.shape import Shape
 from engine.catalog.steps import STEP_TYPES
@@ -157,7 +157,7 @@ class Subject:
         suggestion: str | None = None,
         at_key: bool = False,
     ) -> None:
-        if self.shape.broken and self.shape.is_broken(path):
+        if self.shape.is_broken(path) or path_text(path) in self.source.complaints:
             return
         self.findings.append(
             self.source.find(
