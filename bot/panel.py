@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.errors import NotFound
 
@@ -81,7 +81,7 @@ class Panel:
             view = await self._engine.instance(operator, instance_id)
         except NotFound:
             return None
-        neighbours = {"provider": [], "dependent": []}
+        neighbours: dict[str, list[InstanceRow]] = {"provider": [], "dependent": []}
         for dependency in view.dependencies:
             neighbour = await self._engine.instance(operator, dependency.instance_id)
             neighbours[dependency.relationship].append(_instance_row(neighbour))
@@ -121,7 +121,7 @@ def _attempt_row(attempt: AttemptView, log: str) -> AttemptRow:
     }
 
 
-def _instance_row(view: InstanceView) -> Any:
+def _instance_row(view: InstanceView) -> InstanceRow:
     return {
         "id": view.instance_id,
         "name": view.instance_name,

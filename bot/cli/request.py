@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -66,8 +67,11 @@ async def submit(
         raise click.UsageError("Name what to order: either --item or --bundle.")
     async with invocation.engine() as engine:
         actor = await acting(engine, user_id)
-        name, kind = (item, "CatalogItem") if item else (bundle, "CatalogBundle")
-        details = await engine.catalog_entry(actor, name, kind)
+        details = await (
+            engine.catalog_entry(actor, item, "CatalogItem")
+            if item
+            else engine.catalog_entry(actor, bundle or "", "CatalogBundle")
+        )
         values = options.read(_secret_names(engine, details))
         view = await engine.submit(
             actor,
@@ -458,4 +462,4 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _is_terminal() -> bool:
-    return click.get_text_stream("stdin").isatty()
+    return sys.stdin.isatty()
