@@ -136,6 +136,7 @@ class Engine:
         branch: str | None = None,
     ) -> SyncReport:
         """Bring the catalog to the last commit of its repository; `actor` None is the machine."""
+        from engine.catalog.sync import Source as Repository  # noqa: PLC0415
         from engine.catalog.sync import sync  # noqa: PLC0415 (Git is needed here only)
 
         async def ask(connection: Connection) -> None:
@@ -144,7 +145,15 @@ class Engine:
                 await audit.write(connection, _name(actor), Action.SYNC.value)
 
         await self._transact(ask, actor)
-        return await sync(self._pool, self.config, trigger=trigger, url=url, branch=branch)
+        config = self.config
+        repository = Repository(
+            dsn=config.database_direct_url or config.database_url,
+            data_dir=config.data_dir,
+            url=url or config.catalog_url,
+            branch=branch or config.catalog_branch,
+            token=config.catalog_token,
+        )
+        return await sync(repository, trigger)
 
     async def catalog_entries(
         self,
