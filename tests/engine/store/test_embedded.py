@@ -19,8 +19,8 @@ import psycopg
 import pytest
 
 from engine.errors import Unavailable
-from engine.store import embedded
-from engine.store.embedded import THROW_AWAY, EmbeddedServer
+from engine.store.embedded import THROW_AWAY, EmbeddedServer, binaries
+from engine.store.embedded.cluster import is_alive
 from tests.support.eventually import eventually
 
 NOBODY = 65534
@@ -134,7 +134,7 @@ def test_stop_says_whether_it_was_running(data_dir: Path) -> None:
     server.start()
     postmaster = postmaster_of(data_dir)
     assert server.stop() is True
-    assert not embedded._is_alive(postmaster)
+    assert not is_alive(postmaster)
     assert server.stop() is False
 
 
@@ -249,9 +249,9 @@ def test_root_is_told_which_folder_the_server_cannot_pass(data_dir: Path) -> Non
 def test_root_starts_it_as_somebody_else_from_binaries_out_of_reach(
     data_dir: Path, tmp_path: Path
 ) -> None:
-    binaries = copy_of_the_binaries(tmp_path / "closed")
+    folder = copy_of_the_binaries(tmp_path / "closed")
     (tmp_path / "closed").chmod(0o700)
-    server = server_on(data_dir, binaries=binaries)
+    server = server_on(data_dir, binaries=folder)
     assert ask(server.start(), "SELECT 1") == 1
     assert postmaster_of(data_dir).uids().real != 0
     assert len(list((data_dir / "postgres").glob("server-*"))) == 1
@@ -261,11 +261,11 @@ def test_root_starts_it_as_somebody_else_from_binaries_out_of_reach(
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_an_ordinary_user_starts_it_as_themselves(data_dir: Path) -> None:
     data_dir.mkdir()
-    binaries = copy_of_the_binaries(data_dir / "installed")
+    folder = copy_of_the_binaries(data_dir / "installed")
     os.chown(data_dir, NOBODY, NOBODY)
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    child = context.Process(target=start_as_nobody, args=(data_dir, binaries, theirs))
+    child = context.Process(target=start_as_nobody, args=(data_dir, folder, theirs))
     child.start()
     try:
         assert ours.poll(60)
@@ -276,18 +276,18 @@ def test_an_ordinary_user_starts_it_as_themselves(data_dir: Path) -> None:
 
 
 def copy_of_the_binaries(target: Path) -> Path:
-    folder = embedded._find_binaries()
-    base, trees = embedded._installation(folder)
+    folder = binaries.find()
+    base, trees = binaries.installation(folder)
     for tree in trees:
         shutil.copytree(tree, target / tree.relative_to(base), symlinks=True)
     return target / folder.relative_to(base)
 
 
-def start_as_nobody(data_dir: Path, binaries: Path, answer: object) -> None:
+def start_as_nobody(data_dir: Path, folder: Path, answer: object) -> None:
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
-    server = server_on(data_dir, binaries=binaries)
+    server = server_on(data_dir, binaries=folder)
     with server.held() as dsn:
         assert ask(dsn, "SELECT 1") == 1
         owner = (data_dir / "postgres.password").stat().st_uid
@@ -300,8 +300,8 @@ def test_a_long_data_directory_gets_a_short_socket(data_dir: Path) -> None:
     dsn = server.start()
     try:
         assert ask(dsn, "SELECT 1") == 1
-        assert str(server._socket_dir).startswith("/tmp/pao-")
-        assert stat.S_IMODE(server._socket_dir.stat().st_mode) == 0o700
+        assert str(server._folders.socket_dir).startswith("/tmp/pao-")
+        assert stat.S_IMODE(server._folders.socket_dir.stat().st_mode) == 0o700
     finally:
         server.stop()
-        shutil.rmtree(server._socket_dir)
+        shutil.rmtree(server._folders.socket_dir)
