@@ -34,6 +34,7 @@ from engine.catalog.suggest import did_you_mean
 from engine.catalog.values import Checked, check_values
 from engine.config import EngineConfig
 from engine.errors import Conflict, InvalidInput, NotFound
+from engine.events import NewEvent
 from engine.foreign_json import clean_text, dump_json
 from engine.people.directory import personal_team
 from engine.people.permissions import Action, Denied, document_subject, hidden, may
@@ -42,7 +43,7 @@ from engine.requests.parameters import max_active, refuse, seal, surroundings
 from engine.requests.plan import plan_document, plan_steps
 from engine.results import SECRET_DOTS, Actor, Submission
 from engine.secrets import Cipher
-from engine.store import audit, requests
+from engine.store import audit, events, requests
 from engine.store import secrets as stored_secrets
 from engine.store.pool import Connection
 from engine.store.requests import ItemRow, NewRequest, PlannedStep
@@ -296,6 +297,7 @@ async def _write(
             not_before=submission.at,
         ),
     )
+    await events.write(connection, NewEvent("request.submitted", request_id))
     await requests.insert_steps(connection, request_id, _plan(accepted))
     instance_id = await requests.reserve_instance(connection, request_id, name)
     await dependencies.connect(
