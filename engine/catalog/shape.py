@@ -39,6 +39,10 @@ class Shape(Generic[M]):
         """Whether a place stands in a part that was replaced."""
         return bool(self.broken) and any(path[: len(part)] == part for part in self.broken)
 
+    def is_touched(self, path: Path) -> bool:
+        """Whether a place, or anything inside it, was replaced."""
+        return any(part[: len(path)] == path or path[: len(part)] == part for part in self.broken)
+
 
 def read_shape(source: Source, data: Mapping[str, Any], model: type[M]) -> Shape[M]:
     """Read `data` (the source's, own types expanded) as a model, with findings for what is wrong."""
@@ -102,7 +106,17 @@ def _problems(error: ValidationError, data: Any, model: type[BaseModel]) -> list
             merged[problem.path] = _either(earlier, problem)
         elif earlier.is_type and not problem.is_type:
             merged[problem.path] = problem
-    return list(merged.values())
+    return _without_misspelt(list(merged.values()))
+
+
+def _without_misspelt(problems: list[_Problem]) -> list[_Problem]:
+    """Leave out that a key is missing where it stands there misspelt: that is one fault."""
+    meant = {
+        (*problem.path[:-1], problem.suggestion)
+        for problem in problems
+        if problem.code == "unknown-key" and problem.suggestion
+    }
+    return [p for p in problems if p.code != "missing-key" or p.path not in meant]
 
 
 def _either(one: _Problem, other: _Problem) -> _Problem:

@@ -56,7 +56,7 @@ def check_presentation(subject: Subject) -> None:
     if {own, "groups"} <= given:
         message = f"a form has {own} or groups, not both"
         subject.error("conflicting-keys", ("presentation", "groups"), message, at_key=True)
-    if not {own, "groups"} & given:
+    if not {own, "groups"} & given and not _is_misspelt(subject, own):
         subject.error("missing-key", ("presentation", own), f"{own!r} (or groups) is missing")
     subject.duplicates(
         [
@@ -66,6 +66,14 @@ def check_presentation(subject: Subject) -> None:
         "group",
     )
     check_fields(subject, placed_fields(subject))
+
+
+def _is_misspelt(subject: Subject, own: str) -> bool:
+    """Whether the fields stand there under another key, which is reported already."""
+    return any(
+        finding.path.startswith("presentation.") and finding.suggestion in (own, "groups")
+        for finding in subject.shape.findings
+    )
 
 
 def check_fields(subject: Subject, placed: Sequence[Placed]) -> None:

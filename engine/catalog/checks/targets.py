@@ -12,6 +12,8 @@ def check_targets(subject: Subject, document: UpdateItem | UpgradeItem) -> None:
     seen: dict[tuple[str, str], int] = {}
     for index, target in enumerate(targets):
         path = ("targets", "catalog_items", index)
+        if subject.shape.is_touched(path):
+            continue
         key = (slugify(target.name), target.version_range)
         if key in seen:
             message = f"the target {target.name!r} stands twice with the same versions"
