@@ -253,7 +253,8 @@ class Pages:
         return _done()
 
     async def _home(self, request: Request) -> Response:
-        self._gestures.open_home((await _body(request))["user"])
+        body = await _body(request)
+        self._gestures.open_home(body["user"], body.get("tab", "home"))
         return _done()
 
     async def _shortcut(self, request: Request) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -12,6 +13,7 @@ from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground import Installation, Playground
 from bot.playground.faults import Fault
@@ -118,28 +120,60 @@ async def test_signed_requests_reach_an_app_over_http():
 
         @app.command("/pao")
         async def answer(ack, command):
-            await ack(f"by HTTP: {command['text']}")
+            await ack(text=f"by HTTP: {command['text']}", blocks=BUTTON)
 
-        async def serve(request: web.Request) -> web.Response:
-            return await to_aiohttp_response(
-                await app.async_dispatch(await to_bolt_request(request))
-            )
+        @app.action("press")
+        async def pressed(ack, respond):
+            await ack()
+            await respond(text="pressed", replace_original=True)
 
-        server = web.Application()
-        server.router.add_post("/slack/events", serve)
-        runner = web.AppRunner(server)
-        await runner.setup()
-        await web.SockSite(runner, listener).start()
-        try:
-            assert await twin.playground.gestures.delivery.verify()
+        @app.event("app_home_opened")
+        async def opened(event, client):
+            await client.views_publish(user_id=event["user"], view={"type": "home", "blocks": []})
+
+        async with serving(app, listener):
+            delivery = twin.playground.gestures.delivery
+            assert await delivery.verify()
             await twin.command("bob", "general", "/pao status")
-            twin.playground.gestures.delivery._secret = "another"
+            [shown] = twin.ephemerals("bob")
+            assert shown.text == "by HTTP: status"
+            await twin.click("bob", shown, "press")
+            await twin.until(lambda: shown.text == "pressed")
+            twin.open_home("bob")
+            await twin.eventually(lambda: twin.home("bob"))
+            delivery._secret = "another"
             await twin.command("bob", "general", "/pao status")
-        finally:
-            await runner.cleanup()
-    texts = [m.text for m in twin.ephemerals("bob")]
-    assert texts[0] == "by HTTP: status"
-    assert "dispatch_failed" in texts[1]
+    assert "dispatch_failed" in twin.ephemerals("bob")[-1].text
+
+
+BUTTON = [
+    {
+        "type": "actions",
+        "elements": [
+            {
+                "type": "button",
+                "action_id": "press",
+                "text": {"type": "plain_text", "text": "Press"},
+            }
+        ],
+    }
+]
+
+
+@asynccontextmanager
+async def serving(app: AsyncApp, listener: socket.socket):
+    async def serve(request: web.Request) -> web.Response:
+        return await to_aiohttp_response(await app.async_dispatch(await to_bolt_request(request)))
+
+    server = web.Application()
+    server.router.add_post("/slack/events", serve)
+    runner = web.AppRunner(server)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
 
 
 async def test_the_published_rates_answer_429_with_retry_after(twin):
@@ -178,12 +212,37 @@ async def test_a_taken_port_is_told_with_its_number_and_the_option():
             await Playground(port=port).start()
 
 
-async def test_stop_is_fine_before_start_and_twice():
+async def test_stop_is_fine_before_start_and_twice_and_start_works_again():
     playground = Playground()
     await playground.stop()
-    await playground.start()
+    for _ in range(2):
+        await playground.start()
+        client = AsyncWebClient(token=playground.bot_token, base_url=playground.api_url)
+        assert (await client.auth_test())["ok"]
+        await playground.stop()
     await playground.stop()
+
+
+async def test_stop_in_the_middle_of_a_start_leaves_nothing():
+    before = asyncio.all_tasks()
+    playground = Playground()
+    starting = asyncio.create_task(playground.start())
+    await asyncio.sleep(0)
     await playground.stop()
+    await starting
+    await playground.stop()
+    assert asyncio.all_tasks() == before
+    with socket.create_server(("127.0.0.1", playground.port)):
+        pass
+
+
+async def test_stop_ends_an_open_event_stream():
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        async with SlackTwin(token="t") as twin:
+            await twin.browse(session, "?token=t")
+            stream = await session.get(twin.playground.base_url + "web/events")
+            assert await stream.content.readline() == b"data: changed\n"
+        assert b"data" in await stream.content.read()
 
 
 async def test_the_scopes_and_events_of_the_manifest_are_what_the_app_has():

@@ -282,6 +282,7 @@ async def test_the_keyboard_suffices_and_escape_closes_a_form():
     async with SlackTwin() as twin, new_page() as page, twin.connected(small_app(twin, heard)):
         await page.goto(twin.playground.url)
         box = page.get_by_test_id("message-box")
+        await expect(box).to_be_focused()
         await box.press_sequentially("/p")
         await expect(page.get_by_test_id("suggestion-pao")).to_be_visible()
         await box.press("Enter")
@@ -321,3 +322,39 @@ async def test_slacks_bad_days_are_switched_in_the_page():
         await page.get_by_test_id("weather-failing").click()
         await expect(page.get_by_test_id("weather")).to_have_text("Slack is failing")
         assert twin.faults.failing
+
+
+MRKDWN = [
+    ("*bold* and _italic_ and ~gone~", "<strong>bold</strong> and <em>italic</em> and <s>gone</s>"),
+    ("a*b*c 2*3*4 snake_case_name", "a*b*c 2*3*4 snake_case_name"),
+    ("`*code*`", "<code>*code*</code>"),
+    ("```\n<b> *x*\n```", "<pre><code>&lt;b&gt; *x*</code></pre>"),
+    ("&lt;!channel&gt; &amp;amp;", "&lt;!channel&gt; &amp;amp;"),
+    ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+    ("<javascript:alert(1)|click>", "&lt;javascript:alert(1)|click&gt;"),
+    ('<https://e.com/?a=1&amp;b="|x&lt;y>', "x&lt;y"),
+    ("<@U0BOB00000>", '<span class="mention">@Bob Okafor</span>'),
+    ("<!channel>", '<span class="mention">@channel</span>'),
+    ("&gt; quoted\nplain", "<blockquote>quoted</blockquote>plain"),
+    (":tada: :unknown_word:", "🎉 :unknown_word:"),
+    ("one\ntwo", "one<br>two"),
+]
+
+
+async def test_mrkdwn_is_drawn_as_slack_draws_it_and_never_as_markup():
+    async with SlackTwin() as twin, new_page() as page:
+        await page.goto(twin.playground.url)
+        drawn = await page.evaluate(
+            """async (texts) => {
+              const { mrkdwn } = await import("/static/mrkdwn.js");
+              const names = { person: () => "Bob Okafor", channel: () => "general" };
+              return texts.map((text) => {
+                const root = document.createElement("div");
+                root.append(...mrkdwn(text, names));
+                for (const a of root.querySelectorAll("a")) a.replaceWith(a.textContent);
+                return root.innerHTML;
+              });
+            }""",
+            [text for text, _ in MRKDWN],
+        )
+    assert drawn == [html for _, html in MRKDWN]

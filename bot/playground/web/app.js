@@ -110,7 +110,8 @@ async function refresh() {
 }
 
 function stale(error) {
-  if (error instanceof Trouble && /_not_found/.test(error.message)) {
+  if (error.status === 401) document.body.dataset.stale = "";
+  else if (error instanceof Trouble && /_not_found/.test(error.message)) {
     sessionStorage.removeItem("user");
     page.route = { user: null, channel: null, tab: "messages", thread: null };
     page.stale = true;
@@ -199,7 +200,7 @@ function drawHead(channel, onHome) {
 }
 
 function openTab(name, channel) {
-  if (name === "home") context.attempt(() => act("home", { user: page.state.user }));
+  context.attempt(() => act("home", { user: page.state.user, tab: name }));
   return go({ channel: channel.id, tab: name });
 }
 

@@ -17,6 +17,7 @@ export class Composer {
       class: "message-box",
       rows: "1",
       testid: id,
+      disabled: true,
       "aria-describedby": `${id}-count`,
       oninput: () => this.typed(),
       onkeydown: (event) => this.key(event),
@@ -33,7 +34,7 @@ export class Composer {
     const place = `${user}/${channel.id}/${thread ?? ""}`;
     if (place === this.place) return;
     if (this.place) this.texts.set(this.place, this.box.value);
-    else this.texts.set(place, this.box.value);
+    this.box.disabled = false;
     Object.assign(this, { place, user, channel, thread });
     const name = channel.person ? this.context.app.name : `#${channel.name}`;
     const label = thread ? "Reply …" : `Message ${name}`;
@@ -42,6 +43,7 @@ export class Composer {
     this.box.value = this.texts.get(place) ?? "";
     this.drawTools();
     this.typed();
+    if (document.activeElement === document.body) this.box.focus();
   }
 
   drawTools() {

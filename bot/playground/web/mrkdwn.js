@@ -29,7 +29,7 @@ export function unescape(text) {
 }
 
 function plainOf(text) {
-  return unescape(text.replace(/<([^<>|]+)(?:\|([^<>]*))?>/g, (_, target, label) => label || target));
+  return unescape(text.replace(/<((?:https?:|mailto:|[@#!])[^<>|]*)(?:\|([^<>]*))?>/g, (_, target, label) => label || target));
 }
 
 function paragraphs(text, names, emoji) {

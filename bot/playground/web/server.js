@@ -1,6 +1,13 @@
 // The playground's server, as the page calls it.
 
-export class Trouble extends Error {}
+export class Trouble extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const RECONNECT = 2000;
 
 export async function read(path) {
   return answerOf(await fetch(path, { headers: { accept: "application/json" } }));
@@ -22,7 +29,7 @@ async function answerOf(response) {
   } catch {
     body = { error: text };
   }
-  if (!response.ok) throw new Trouble(body.error ?? response.statusText);
+  if (!response.ok) throw new Trouble(body.error ?? response.statusText, response.status);
   return body;
 }
 
@@ -30,5 +37,10 @@ export function onChange(changed, connection) {
   const source = new EventSource("/web/events");
   source.onmessage = changed;
   source.onopen = () => connection(true);
-  source.onerror = () => connection(false);
+  source.onerror = () => {
+    connection(false);
+    if (source.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => onChange(changed, connection), RECONNECT);
+    changed();
+  };
 }
