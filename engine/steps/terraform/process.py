@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,33 +55,40 @@ class Program:
         """Run a command, its output going to the log; cancelled, it is ended first."""
         reader = LogReader()
         target = self.folder / "command.log"
-        process = await self._start(arguments, target, target, pass_fds)
-        try:
+        async with self._process(arguments, target, target, pass_fds) as process:
             await self._follow(process, target, reader)
-        except BaseException:
-            await _end(process, self.folder)
-            raise
-        finally:
-            _kill_group(process.pid)
         return Finished(process.returncode or 0, reader.problems)
 
     async def read(self, *arguments: str, largest: int) -> Finished:
         """Run a command that prints data, which may be secret and is not logged."""
         target, errors = self.folder / "command.out", self.folder / "command.err"
-        process = await self._start(arguments, target, errors, ())
-        try:
+        async with self._process(arguments, target, errors) as process:
             await process.wait()
-        except BaseException:
-            await _end(process, self.folder)
-            raise
-        finally:
-            _kill_group(process.pid)
         said = await asyncio.to_thread(_head, target, largest)
         if not process.returncode:
             return Finished(0, output=said)
         text = (await asyncio.to_thread(_head, errors, CHUNK)).decode("utf-8", "replace")
         await self._say(text)
         return Finished(process.returncode, plain_problems(text), said)
+
+    @asynccontextmanager
+    async def _process(
+        self, arguments: Sequence[str], out: Path, err: Path, pass_fds: Sequence[int] = ()
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Give a process that does not outlive the block, whatever ends it, nor does its group."""
+        starting = asyncio.ensure_future(self._start(arguments, out, err, pass_fds))
+        try:
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await _end(await starting, self.folder)
+            raise
+        try:
+            yield process
+        except BaseException:
+            await _end(process, self.folder)
+            raise
+        finally:
+            _kill_group(process.pid)
 
     async def _start(
         self, arguments: Sequence[str], out: Path, err: Path, pass_fds: Sequence[int]

@@ -37,7 +37,7 @@ from engine.steps.terraform.process import CHUNK, Finished, Program
 from engine.steps.terraform.state import read_outputs, read_resources
 from engine.steps.terraform.template import TerraformTemplate, workspace_name
 
-LOCK_TIMEOUT = "10s"
+LOCK_TIMEOUT = "5s"
 """How long one command waits for the state's lock; a longer wait holds no process."""
 
 LOCK_DELAY = 15.0
