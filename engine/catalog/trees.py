@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.catalog.addresses import is_plain
+from engine.catalog.git_errors import MirrorBroken
 from engine.errors import InvalidInput
 
 MODULE_FILES = 2_000
@@ -39,12 +40,15 @@ class TreeEntry:
 
 
 def tree_entries(listing: bytes) -> Iterator[tuple[str, TreeEntry]]:
-    """Read `ls-tree -z --long`: `mode type hash size<TAB>path`, each ended by NUL."""
+    """Read `ls-tree -z --long`: `mode type hash size<TAB>path`, each ended by NUL.
+
+    Raises MirrorBroken for an object that is missing.
+    """
     for line in listing.split(b"\0"):
         if line:
             facts, _, path = line.partition(b"\t")
             mode, _, blob, size = facts.decode().split()
-            yield _path(path), TreeEntry(blob, -1 if size == "-" else int(size), mode)
+            yield _path(path), TreeEntry(blob, _size(size, blob), mode)
 
 
 def changes(listing: bytes) -> Iterator[tuple[str, TreeEntry | None]]:
@@ -105,6 +109,12 @@ def refuse_unsafe(entries: Mapping[str, TreeEntry]) -> None:
             "Keep data out of the module's folder",
             field="module_source",
         )
+
+
+def _size(text: str, blob: str) -> int:
+    if text == "BAD":
+        raise MirrorBroken("The catalog's mirror is damaged", f"it lacks the object {blob}")
+    return -1 if text == "-" else int(text)
 
 
 def _path(raw: bytes) -> str:

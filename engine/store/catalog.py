@@ -15,7 +15,7 @@ from typing import Any
 
 from psycopg import sql
 
-from engine.events import CATALOG_CHANNEL, EVENTS_CHANNEL, NewEvent
+from engine.events import CATALOG_CHANNEL, NewEvent
 from engine.results import Kind
 from engine.store import events, queries
 from engine.store.migrate import LOCK_SPACE
@@ -319,8 +319,7 @@ async def merge(connection: Connection, copy_text: bytes, commit: str) -> None:
 async def tell(connection: Connection, report: Mapping[str, Any]) -> None:
     """Write the event of a sync and notify every process, when the transaction commits."""
     await events.write(connection, NewEvent("catalog.synced", data=report))
-    for channel in (CATALOG_CHANNEL, EVENTS_CHANNEL):
-        await run(connection, _sql.notify, {"channel": channel, "payload": ""})
+    await run(connection, _sql.notify, {"channel": CATALOG_CHANNEL})
 
 
 # Reading

@@ -223,7 +223,7 @@ DELETE FROM catalog_incoming;
 
 -- name: notify
 -- Tell every process, once the transaction has committed, that the catalog changed.
-SELECT pg_notify(%(channel)s, %(payload)s);
+SELECT pg_notify(%(channel)s, '');
 
 -- name: list_entries
 -- One page of the documents in service that somebody of these teams may see, by name.
