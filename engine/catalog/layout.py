@@ -59,32 +59,29 @@ class Layout:
             return True
         if not path.endswith(SUFFIXES) or self.is_types(path) or path == SETTINGS_FILE:
             return False
-        root = self._root_of(path)
-        return root is not None and PurePosixPath(path).parts[0] != MODULES
+        return self._inside(path) is not None and not path.startswith(MODULES + "/")
 
     def is_types(self, path: str) -> bool:
         """Whether a file defines own types: at the top of the repository or of a root."""
-        parent, name = str(PurePosixPath(path).parent), PurePosixPath(path).name
-        return name in FILE_NAMES and (parent == "." or parent in self.roots)
+        parent, _, name = path.rpartition("/")
+        return name in FILE_NAMES and (not parent or parent in self.roots)
 
     def category(self, path: str) -> str | None:
         """Return the category of a file's documents."""
-        root = self._root_of(path)
-        if root is None:
-            return None
-        inside = PurePosixPath(path).parts[len(PurePosixPath(root).parts) :]
-        return inside[0] if len(inside) > 1 else None
+        first, slash, _ = (self._inside(path) or "").partition("/")
+        return first if slash else None
 
     def defaults(self, category: str | None) -> CategoryDefaults:
         """Return what a category gives its documents."""
         return self.categories.get(category or "") or CategoryDefaults()
 
-    def _root_of(self, path: str) -> str | None:
-        parts = PurePosixPath(path).parts
+    def _inside(self, path: str) -> str | None:
+        """Return the path below its root; None outside all roots."""
         for root in self.roots:
-            own = PurePosixPath(root).parts if root else ()
-            if parts[: len(own)] == own and len(parts) > len(own):
-                return root
+            if not root:
+                return path
+            if path.startswith(root + "/"):
+                return path[len(root) + 1 :]
         return None
 
 

@@ -17,6 +17,10 @@ from engine.templates import has_template
 _CONSTRAINT = re.compile(r"\s*(?:=|!=|>=|<=|>|<|~>)?\s*\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.-]+)?\s*")
 _REMOTE = re.compile(r"[a-z0-9]+::|git@|https?://|ssh://|[\w.-]+\.[a-z]{2,}/")
 _REGISTRY = re.compile(r"(?:[\w.-]+/)?[\w-]+/[\w-]+/[\w-]+(?://.*)?")
+_PLAIN = re.compile(
+    r"https://[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?!local|internal)[a-z]{2,}(?::\d+)?(?:[/?#]|$)"
+)
+"""Addresses that need no second look: https, and a name of the public kind."""
 _LOCAL_NAMES: Final = ("localhost", ".localhost", ".local", ".internal")
 
 
@@ -25,6 +29,8 @@ def check_url(subject: Subject, path: Path, url: str) -> None:
 
     The allow-list is a setting that the validator does not know: what it may allow is a warning.
     """
+    if _PLAIN.match(url):
+        return
     literal, template, _ = url.partition("{{")
     if template and "/" not in literal.partition("://")[2]:
         return  # the host is known only when it is rendered

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.catalog.bundles import component_graph
-from engine.catalog.checks.fields import check_condition_names, placed_fields
+from engine.catalog.checks.fields import check_condition_names
 from engine.catalog.checks.subject import Subject
 from engine.catalog.checks.templates import check_bundle_templates
 from engine.catalog.documents import (
@@ -130,7 +130,7 @@ def _check_replacement(subject: Subject, catalog: Catalog) -> None:
 
 
 def _check_instance_fields(subject: Subject, catalog: Catalog) -> None:
-    for path, spec in placed_fields(subject):
+    for path, spec in subject.placed:
         wanted = spec.catalog_item if isinstance(spec, InstanceField) else None
         if wanted is not None and not catalog.has(wanted, _PROVIDERS):
             known = catalog.known(_PROVIDERS)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine.catalog import fields as f
 from engine.catalog.checks.addresses import check_url
-from engine.catalog.checks.subject import Subject
+from engine.catalog.checks.subject import Placed, Subject
 from engine.catalog.conditions import same
 from engine.catalog.documents import CatalogBundle
 from engine.catalog.findings import Path
@@ -29,24 +29,6 @@ from engine.jsonpaths import check_path
 LONGEST_IN_SLACK: Final = 3000
 """Characters that Slack's text input takes."""
 
-Placed = tuple[Path, f.AnyField]
-
-
-def placed_fields(subject: Subject) -> list[Placed]:
-    """Return the fields of the form, each with its place."""
-    own = "bundle_fields" if isinstance(subject.document, CatalogBundle) else "fields"
-    presentation = subject.document.presentation
-    found: list[Placed] = [
-        (("presentation", own, index), spec)
-        for index, spec in enumerate(getattr(presentation, own) or ())
-    ]
-    for number, group in enumerate(presentation.groups or ()):
-        found += [
-            (("presentation", "groups", number, "fields", index), spec)
-            for index, spec in enumerate(group.fields)
-        ]
-    return found
-
 
 def check_presentation(subject: Subject) -> None:
     """Check the form of a document."""
@@ -65,7 +47,7 @@ def check_presentation(subject: Subject) -> None:
         ],
         "group",
     )
-    check_fields(subject, placed_fields(subject))
+    check_fields(subject, subject.placed)
 
 
 def _is_misspelt(subject: Subject, own: str) -> bool:
@@ -162,11 +144,17 @@ _PAIRS: Final = (
     ("min_value", "max_value"),
     ("min_selections", "max_selections"),
 )
+_PAIRS_OF: Final = {
+    kind: tuple(
+        pair for pair in _PAIRS if pair[0] in kind.model_fields and pair[1] in kind.model_fields
+    )
+    for kind in f.FIELD_TYPES.values()
+}
 
 
 def _check_order(subject: Subject, path: Path, spec: f.AnyField) -> None:
-    for low_name, high_name in _PAIRS:
-        low, high = getattr(spec, low_name, None), getattr(spec, high_name, None)
+    for low_name, high_name in _PAIRS_OF[type(spec)]:
+        low, high = getattr(spec, low_name), getattr(spec, high_name)
         if low is not None and high is not None and low > high:
             message = f"{low_name} {low} is above {high_name} {high}"
             subject.error("crossed-bounds", (*path, low_name), message)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from engine.catalog.documents import Document
+from engine.catalog.documents import CatalogBundle, Document
+from engine.catalog.fields import AnyField
 from engine.catalog.findings import Finding, Path, Severity, path_text
 from engine.catalog.reader import Source
 from engine.catalog.shape import Shape
@@ -90,6 +91,9 @@ class Known:
         return ANSWERS.get(step_type, frozenset(self.verifications))
 
 
+Placed = tuple[Path, AnyField]
+
+
 @dataclass(slots=True)
 class Subject:
     """One document under check; collects what is wrong with it.
@@ -105,6 +109,12 @@ class Subject:
     category: str | None = None
     owner: str | None = None
     findings: list[Finding] = field(default_factory=list)
+    placed: tuple[Placed, ...] = ()
+    """The fields of the form, each with its place."""
+
+    def __post_init__(self) -> None:
+        """Find the fields once; every theme asks for them."""
+        self.placed = tuple(_placed_fields(self.document))
 
     def error(
         self,
@@ -170,3 +180,13 @@ class Subject:
                 at_key=at_key,
             )
         )
+
+
+def _placed_fields(document: Document) -> Iterator[Placed]:
+    presentation = document.presentation
+    own = "bundle_fields" if isinstance(document, CatalogBundle) else "fields"
+    for index, spec in enumerate(getattr(presentation, own) or ()):
+        yield ("presentation", own, index), spec
+    for number, group in enumerate(presentation.groups or ()):
+        for index, spec in enumerate(group.fields):
+            yield ("presentation", "groups", number, "fields", index), spec

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from engine.catalog import steps as s
 from engine.catalog.bundles import component_graph
-from engine.catalog.checks.fields import placed_fields
 from engine.catalog.checks.scope import (
     ANY,
     Scope,
@@ -51,9 +50,7 @@ class _Walk:
 
     def tree(self, path: Path, place: _Place) -> None:
         """Check every text below a place of the document."""
-        for where, text in _texts(path, _at(self.subject.source.data, path)):
-            if not has_template(text):
-                continue
+        for where, text in _templates(path, _at(self.subject.source.data, path)):
             headers = _HEADERS in where[len(path) :]
             statements = place.statements or bool(_STATEMENT_BODIES & set(where[len(path) :]))
             template = self._read(where, text, statements=statements)
@@ -179,7 +176,7 @@ def _header_templates(walk: _Walk, scope: Scope) -> None:
         walk.condition(("approval", "required"), document.approval.required, _Place(scope))
     for index in range(len(document.dependencies)):
         walk.tree(("dependencies", index, "config"), _Place(scope))
-    for path, spec in placed_fields(walk.subject):
+    for path, spec in walk.subject.placed:
         if spec.conditional is not None:
             _note_condition(walk, spec.conditional)
         if getattr(spec, "options_from", None) is not None:
@@ -259,7 +256,7 @@ def _warn_unused(walk: _Walk) -> None:
     """Warn of fields that nothing uses; a look at `parameters` uses all."""
     if "parameters" in walk.used:
         return
-    for path, spec in placed_fields(walk.subject):
+    for path, spec in walk.subject.placed:
         if spec.name not in walk.used:
             message = f"no template uses the field {spec.name!r}"
             walk.subject.warn("unused-field", (*path, "name"), message)
@@ -269,15 +266,20 @@ def _note_condition(walk: _Walk, condition: Condition) -> None:
     walk.used.update(condition.names())
 
 
-def _texts(path: Path, tree: Any) -> Iterator[tuple[Path, str]]:
+def _templates(path: Path, tree: Any) -> Iterator[tuple[Path, str]]:
+    """Yield the texts with something to render; places are made for these alone."""
     if isinstance(tree, str):
-        yield path, tree
-    elif isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from _texts((*path, key), value)
-    elif isinstance(tree, list):
-        for index, value in enumerate(tree):
-            yield from _texts((*path, index), value)
+        if has_template(tree):
+            yield path, tree
+        return
+    if not isinstance(tree, dict | list):
+        return
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        if isinstance(value, str):
+            if has_template(value):
+                yield (*path, key), value
+        elif isinstance(value, dict | list):
+            yield from _templates((*path, key), value)
 
 
 def _at(data: Any, path: Path) -> Any:
