@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -73,7 +74,7 @@ def kept_key(path: Path) -> str:
 
 def _make_key(path: Path) -> None:
     """Write a new key beside `path` and link it there: never half a file, never a second key."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with open(new, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
         file.write(base64.urlsafe_b64encode(os.urandom(32)).decode() + "\n")
         file.flush()

@@ -19,7 +19,6 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -38,16 +37,19 @@ class Invocation:
 
     output: Output = field(default_factory=Output)
     database_url: str | None = None
-    config: Path | None = None
+    config: str | None = None
     _settings: Settings | None = None
 
     @property
     def settings(self) -> Settings:
         """The settings, read once; unknown variables are told of on stderr."""
         if self._settings is None:
+            from pathlib import Path
+
             from bot import settings
 
-            self._settings = settings.load(config=self.config, database_url=self.database_url)
+            config = Path(self.config) if self.config else None
+            self._settings = settings.load(config=config, database_url=self.database_url)
             for sentence in settings.unknown_variables():
                 self.output.note(f"Warning: {sentence}")
         return self._settings
@@ -186,7 +188,7 @@ def _shared_options() -> list[click.Parameter]:
         click.Option(["--database-url"], metavar="DSN", help="PostgreSQL to use."),
         click.Option(
             ["--config"],
-            type=click.Path(path_type=Path, dir_okay=False),
+            type=click.Path(dir_okay=False),
             help="Configuration file.",
         ),
     ]

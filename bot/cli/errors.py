@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -106,6 +104,9 @@ def _asked_format(arguments: Sequence[str]) -> str:
 
 def _unknown(error: Exception) -> str:
     """Keep the traceback in a file of its own, and say where."""
+    import tempfile
+    import traceback
+
     with tempfile.NamedTemporaryFile(
         "w", prefix="pao-error-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:

@@ -1,15 +1,12 @@
-"""What commands print: a table for people, JSON or YAML for programs; data alone on stdout."""
+"""What commands print: a table for people, JSON or YAML for programs; data alone on stdout.
+
+What only printing needs is imported where it is used: `pao --help` loads this module too.
+"""
 
 from __future__ import annotations
 
-import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from enum import Enum
-from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -61,6 +58,8 @@ class Output:
 
 def encode(value: Any, format: str) -> str:  # noqa: A002
     """Return `value` as JSON or YAML text; times in ISO 8601, decimals as numbers."""
+    import json
+
     if format == "yaml":
         import yaml
 
@@ -93,6 +92,9 @@ def lines(record: Mapping[str, Any]) -> str:
 
 def cell(value: Any) -> str:
     """Return a value as one line of a table."""
+    import json
+    from datetime import datetime
+
     match value:
         case None | "" | () | []:
             return NOTHING
@@ -111,6 +113,8 @@ def cell(value: Any) -> str:
 
 def printable(text: str, *, lines: bool = False) -> str:
     """Return text that cannot steer a terminal; line ends stay where `lines`."""
+    import unicodedata
+
     return "".join(
         " " if unicodedata.category(c) in {"Cc", "Cf", "Cs"} and not (lines and c == "\n") else c
         for c in text
@@ -119,6 +123,8 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 def _width(text: str) -> int:
     """Columns that a terminal needs: two for wide letters, none for combining ones."""
+    import unicodedata
+
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
@@ -126,6 +132,11 @@ def _width(text: str) -> int:
 
 
 def _plain(value: Any) -> Any:
+    from datetime import date, datetime, timedelta
+    from decimal import Decimal
+    from enum import Enum
+    from pathlib import Path
+
     match value:
         case datetime() | date():
             return value.isoformat()
