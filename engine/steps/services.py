@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.config import GitHubSettings, TicketSystemSettings
-from engine.outbound import Outbound
+
+if TYPE_CHECKING:
+    # Names of step types are asked for without the HTTP libraries.
+    from engine.outbound import Outbound
 
 ExportModule = Callable[[str, str, Path], Awaitable[None]]
 """(commit, path in the catalog's repository, an empty folder): writes the files of that tree there.
