@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,24 @@ def test_the_wheel_holds_the_manifest_and_the_example_catalog(wheel: Path) -> No
     wanted = {f"bot/examples/catalog/{p.relative_to(examples)}" for p in examples.rglob("*.yaml")}
     assert wanted
     assert wanted <= set(archive.namelist())
+
+
+def test_what_the_code_imports_is_declared() -> None:
+    declared = {n.replace("_", "-") for n in names(project()["project"]["dependencies"])}  # type: ignore[index]
+    homes = packages_distributions()
+    for package in ("bot", "handlers", "engine", "sql"):
+        for file in (ROOT / package).rglob("*.py"):
+            for module in imported(file):
+                known = {home.lower().replace("_", "-") for home in homes.get(module, ())}
+                assert not known or known & declared, f"{file} imports {module}"
+
+
+def imported(file: Path) -> set[str]:
+    """The top-level modules that a file imports, without ours and those of Python."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found - sys.stdlib_module_names - {"bot", "handlers", "engine", "sql"}
