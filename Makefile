@@ -15,7 +15,7 @@ demo: install
 	$(VENV)/bin/pao demo
 
 test: check
-	$(VENV)/bin/python -m pytest -n auto --dist worksteal
+	$(VENV)/bin/python -m pytest -n logical --dist worksteal
 
 check: lint types imports
 

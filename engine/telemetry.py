@@ -22,8 +22,18 @@ Format = Literal["json", "console"]
 Redact = Callable[[str], str]
 """Takes a finished line and returns it with every secret replaced."""
 
-QUIET = ("aiohttp.access", "apscheduler", "asyncio", "httpcore", "httpx", "slack_bolt", "slack_sdk")
-"""Libraries whose lines below WARNING tell of payloads or of routine."""
+LEVELS = {
+    "aiohttp.access": "WARNING",
+    "apscheduler": "WARNING",
+    "asyncio": "WARNING",
+    "httpcore": "WARNING",
+    "httpx": "WARNING",
+    "psycopg.pool": "ERROR",
+    "slack_bolt": "WARNING",
+    "slack_sdk": "WARNING",
+}
+"""Below these levels libraries tell of payloads or of routine; the pool repeats itself for as long as
+the database is away, which our own loops say better."""
 
 
 def configure(
@@ -52,8 +62,8 @@ def configure(
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, least in LEVELS.items():
+        logging.getLogger(name).setLevel(least)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -9,11 +9,16 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from engine.store.pool import Connection, Pool, close_pool, connect, new_pool, open_pool
 from tests.support.database import fresh_database, test_server, with_template
 from tests.support.git import GitRepository, new_repository
 from tests.support.http_server import HttpServer, running_http_server
+
+# A slow machine is no failure.
+settings.register_profile("pao", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pao")
 
 RUN_FOLDER = pytest.StashKey[Path]()
 TOOLS = {"browser": ("chromium", "chromium-headless-shell"), "terraform": ("terraform", "tofu")}
