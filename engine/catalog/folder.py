@@ -19,7 +19,13 @@ from engine.catalog.findings import Finding, in_order
 from engine.catalog.layout import MODULES, SETTINGS_FILE, STANDALONE, SUFFIXES, Layout, read_layout
 from engine.catalog.own_types import OwnTypes, read_types
 from engine.catalog.reader import LARGEST_FILE, read
-from engine.catalog.validation import CheckedDocument, Report, types_of, validate_set
+from engine.catalog.validation import (
+    CheckedDocument,
+    Report,
+    collector_paused,
+    types_of,
+    validate_set,
+)
 from engine.errors import InvalidInput, NotFound
 
 _MARKS = (SETTINGS_FILE, ".git", "catalog")
@@ -41,10 +47,11 @@ def validate_paths(paths: Sequence[Path], known: Known | None = None) -> Report:
     """
     documents: list[CheckedDocument] = []
     findings: list[Finding] = []
-    for root, group in _by_repository(paths).items():
-        report = _validate_repository(root, group, known or Known())
-        documents += report.documents
-        findings += report.findings
+    with collector_paused():
+        for root, group in _by_repository(paths).items():
+            report = _validate_repository(root, group, known or Known())
+            documents += report.documents
+            findings += report.findings
     return Report(tuple(documents), tuple(in_order(findings)))
 
 

@@ -6,7 +6,7 @@ Each says in its own error what it allows; `PydanticCustomError`'s type is the c
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
 
@@ -33,6 +33,7 @@ SMALLEST_INTEGER: Final = -(2**63)
 LARGEST_INTEGER: Final = 2**63 - 1
 """What PostgreSQL's bigint holds."""
 
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 IDENTIFIER: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 STEP_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 
@@ -166,7 +167,7 @@ def _icon(value: str) -> str:
 
 
 def _plain_text(value: str) -> str:
-    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t\r" for c in value):
+    if _CONTROL.search(value):
         raise wrong("control-character", "control characters cannot be stored", "printable text")
     return value
 

@@ -6,7 +6,9 @@ The command line reads the files from a folder (folder.py), the sync from a comm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +75,20 @@ class Report:
     def warnings(self) -> tuple[Finding, ...]:
         """Findings about what is probably not meant."""
         return tuple(finding for finding in self.findings if not finding.is_error)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Read many documents without the garbage collector: twice as fast.
+
+    What is made all lives to the end and holds no circles, so each pass of the collector would look
+    at all of it in vain. For a process of its own (the command line, the sync's child) only.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def validate_set(files: Mapping[str, bytes], layout: Layout, known: Known | None = None) -> Report:
