@@ -16,13 +16,13 @@ from uuid import UUID
 from engine.catalog import search
 from engine.catalog.documents import load_presentation
 from engine.catalog.fields import AnyField
-from engine.catalog.repository import Mirror
+from engine.catalog.repository import Mirror, in_thread
 from engine.catalog.values import FieldError
 from engine.config import EngineConfig
 from engine.dispatch.base import Dispatcher
 from engine.dispatch.consumers import Handler, consume
 from engine.dispatch.drive import OnChange, drive, watch
-from engine.errors import ConfigurationError, PaoError
+from engine.errors import NotFound, PaoError
 from engine.execution.run import Surroundings
 from engine.instances import decommission, lifecycle
 from engine.instances import dependencies as instance_dependencies
@@ -57,6 +57,7 @@ from engine.secrets import Cipher, SecretFiles
 from engine.steps.registry import build_registry, step_type_names
 from engine.steps.services import StepServices
 from engine.store import audit, conversations, form_sessions, migrate, periodic, requests, secrets
+from engine.store import catalog as catalog_store
 from engine.store.conversations import Conversation
 from engine.store.instances import Direction
 from engine.store.pool import (
@@ -145,15 +146,7 @@ class Engine:
                 await audit.write(connection, _name(actor), Action.SYNC.value)
 
         await self._transact(ask, actor)
-        config = self.config
-        repository = Repository(
-            dsn=config.database_direct_url or config.database_url,
-            data_dir=config.data_dir,
-            url=url or config.catalog_url,
-            branch=branch or config.catalog_branch,
-            token=config.catalog_token,
-        )
-        return await sync(repository, trigger)
+        return await sync(Repository.of(self.config, url, branch), trigger)
 
     async def catalog_entries(
         self,
@@ -707,20 +700,16 @@ class Engine:
 
     async def _export_module(self, commit: str, path: str, target: Path) -> None:
         """Write a folder of the catalog's repository, as of a commit, to `target`."""
-        if self.config.catalog_url is None:
-            raise ConfigurationError(
+        async with transaction(self._pool) as connection:
+            origin = await catalog_store.origin_of_commit(connection, commit)
+        if origin is None:
+            raise NotFound(
                 "The Terraform module cannot be read",
-                "no catalog repository is set",
-                "Set PAO_CATALOG_URL",
+                f"the commit {commit[:12]} was never synced here",
+                "Sync the catalog and make the request again",
             )
-        mirror = Mirror(
-            self.config.data_dir,
-            self.config.catalog_url,
-            self.config.catalog_branch,
-            self.config.catalog_token,
-        )
-        await asyncio.to_thread(mirror.ensure, commit)
-        await asyncio.to_thread(mirror.export_tree, commit, path, target)
+        mirror = Mirror.of(self.config, origin.repository_url, origin.branch)
+        await in_thread(mirror, mirror.export_tree, commit, path, target)
 
 
 def _require(actor: Actor, action: Action) -> None:

@@ -36,6 +36,13 @@ def checked_url(url: str) -> str:
     return url
 
 
+def token_for(url: str, home: str | None, token: str | None) -> str | None:
+    """Return the token where `url` is on the host that it is for, that of `home` (CATALOG_URL)."""
+    if home is None or urlsplit(url).netloc == urlsplit(home).netloc:
+        return token
+    return None
+
+
 def checked_branch(branch: str) -> str:
     """Return the branch; InvalidInput when it breaks the rules of `git check-ref-format`."""
     if len(branch) > 100 or _FORBIDDEN_IN_BRANCH.search(branch):

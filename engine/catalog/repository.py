@@ -47,9 +47,16 @@ from urllib.parse import urlsplit
 import structlog
 
 from engine.catalog import git_errors, trees
-from engine.catalog.addresses import checked_branch, checked_commit, checked_folder, checked_url
+from engine.catalog.addresses import (
+    checked_branch,
+    checked_commit,
+    checked_folder,
+    checked_url,
+    token_for,
+)
 from engine.catalog.git_errors import MirrorBroken
 from engine.catalog.trees import TreeEntry
+from engine.config import EngineConfig
 from engine.errors import NotFound, Unreachable
 
 # A missing git is a sentence of ours (`git_errors.no_git`), not an ImportError of GitPython.
@@ -87,6 +94,12 @@ class Mirror:
         self._data_dir = data_dir
         self._token = token
         self._running: set[int] = set()
+
+    @classmethod
+    def of(cls, config: EngineConfig, url: str, branch: str) -> Mirror:
+        """Return the mirror of a repository, with the settings' token where it is for that host."""
+        token = token_for(url, config.catalog_url, config.catalog_token)
+        return cls(config.data_dir, url, branch, token)
 
     def fetch(self, limit: float = FETCH_SECONDS) -> str:
         """Fetch the branch and return the commit it is at.

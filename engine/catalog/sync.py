@@ -22,11 +22,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Literal
 
 import structlog
 
+from engine.catalog import plugins
 from engine.catalog.checks import Known
 from engine.catalog.child import in_child
 from engine.catalog.digest import Before, Digest, changed_paths, digest, is_settled
@@ -35,6 +35,7 @@ from engine.catalog.findings import Finding
 from engine.catalog.git_errors import MirrorBroken
 from engine.catalog.repository import FETCH_SECONDS, Mirror, in_thread
 from engine.catalog.survey import BrokenSettings, Survey, survey
+from engine.config import EngineConfig
 from engine.errors import ConfigurationError, PaoError
 from engine.results import SyncReport
 from engine.store import catalog as store
@@ -70,12 +71,29 @@ class Source:
     """
 
     dsn: str
-    data_dir: Path
-    url: str | None
-    branch: str = "main"
-    token: str | None = None
+    mirror: Mirror
     known: Known = field(default_factory=Known)
     fetch_seconds: float = FETCH_SECONDS
+
+    @classmethod
+    def of(cls, config: EngineConfig, url: str | None = None, branch: str | None = None) -> Source:
+        """Return the repository of the settings, or another one that is named.
+
+        Raises ConfigurationError where none is, InvalidInput for an address that is not safe.
+        """
+        address = url or config.catalog_url
+        if address is None:
+            raise ConfigurationError(
+                "There is no catalog to sync",
+                "CATALOG_URL is not set",
+                "Set it to the address of the catalog's Git repository",
+                code="no_catalog",
+            )
+        return cls(
+            dsn=config.database_direct_url or config.database_url,
+            mirror=Mirror.of(config, address, branch or config.catalog_branch),
+            known=replace(plugins.installed(), module_allow=config.terraform_module_allow),
+        )
 
 
 async def sync(source: Source, trigger: Trigger) -> SyncReport:
@@ -83,30 +101,18 @@ async def sync(source: Source, trigger: Trigger) -> SyncReport:
 
     A sync that fails (a remote that cannot be reached, a missing branch) gives a report with the
     status `failed`, the reason and its code; so does one under way elsewhere that does not end.
-    Raises ConfigurationError without a repository, InvalidInput for an address that is not safe,
-    Unavailable when the database is away.
+    Raises Unavailable when the database is away.
     """
-    if source.url is None:
-        raise ConfigurationError(
-            "There is no catalog to sync",
-            "CATALOG_URL is not set",
-            "Set it to the address of the catalog's Git repository",
-            code="no_catalog",
-        )
-    mirror = Mirror(source.data_dir, source.url, source.branch, source.token)
     async with store.locked_for_sync(source.dsn) as connection:
-        run = _Run(source, mirror, connection, trigger)
-        return await run.to_its_end()
+        return await _Run(source, connection, trigger).to_its_end()
 
 
 class _Run:
     """One sync, with the lock held."""
 
-    def __init__(
-        self, source: Source, mirror: Mirror, connection: Connection, trigger: Trigger
-    ) -> None:
+    def __init__(self, source: Source, connection: Connection, trigger: Trigger) -> None:
         self._source = source
-        self._mirror = mirror
+        self._mirror = source.mirror
         self._connection = connection
         self._trigger = trigger
         self._rules = _rules(source.known)
@@ -247,7 +253,12 @@ def _rules(known: Known) -> str:
         release = metadata.version("pao")
     except metadata.PackageNotFoundError:
         release = "source"
-    facts = (RULES, release, replace(known, has_module=None))
+    steps = sorted(
+        (name, sorted(step.verifications), sorted(step.outputs or ()))
+        for name, step in known.plugin_steps.items()
+    )
+    sets = (known.plugin_verifications, known.plugin_systems, known.plugin_checks)
+    facts = (RULES, release, known.module_allow, steps, *map(sorted, sets))
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 

@@ -107,6 +107,14 @@ class LastSync:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a commit came from."""
+
+    repository_url: str
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
 class SyncRow:
     """One sync as status pages list it."""
 
@@ -258,6 +266,11 @@ async def forget_idle_syncs(connection: Connection, sync_id: int, commit: str) -
 async def last_sync(connection: Connection) -> LastSync | None:
     """Return the completed sync that the catalog serves, None before the first."""
     return await row_or_none(connection, _sql.last_sync, {}, LastSync)
+
+
+async def origin_of_commit(connection: Connection, commit: str) -> Origin | None:
+    """Return the repository that a commit was synced from, None for one that never was."""
+    return await row_or_none(connection, _sql.origin_of_commit, {"commit": commit}, Origin)
 
 
 async def last_failure(connection: Connection) -> str | None:

@@ -55,6 +55,13 @@ WHERE status = 'completed'
 ORDER BY sync_completed_at DESC, id DESC
 LIMIT 1;
 
+-- name: origin_of_commit
+-- The repository and branch that a commit was synced from, the newest sync first.
+SELECT repository_url, branch FROM catalog_sync_status
+WHERE status = 'completed' AND commit_hash = %(commit)s
+ORDER BY sync_completed_at DESC, id DESC
+LIMIT 1;
+
 -- name: last_failure
 -- Why the newest sync that ended failed; nothing where it did not.
 SELECT CASE WHEN status = 'failed' THEN error_message END

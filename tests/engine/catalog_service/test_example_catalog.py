@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.catalog.folder import validate_paths
+from engine.catalog.repository import Mirror
 from engine.catalog.search import Wanted, entries
 from engine.catalog.sync import Source, sync
 from engine.results import Actor
@@ -37,7 +38,7 @@ async def test_the_examples_sync_into_an_empty_database(
     repository = new_repository(tmp_path / "catalog")
     shutil.copytree(EXAMPLES, repository.path, dirs_exist_ok=True)
     commit = repository.commit_all("Examples")
-    report = await sync(Source(dsn, tmp_path / "data", repository.url), "cli")
+    report = await sync(Source(dsn, Mirror(tmp_path / "data", repository.url, "main")), "cli")
     assert (report.status, report.commit, report.errors) == ("completed", commit, [])
     assert report.counts["items"]["added"] == len(DOCUMENTS)
     async with transaction(pool) as connection:

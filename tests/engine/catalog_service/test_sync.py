@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from engine.catalog import sync as sync_module
+from engine.catalog.repository import Mirror
 from engine.catalog.sync import Source, Trigger, sync
-from engine.errors import ConfigurationError, InvalidInput
+from engine.config import EngineConfig
+from engine.errors import ConfigurationError
 from engine.results import SyncReport
 from engine.store.listen import listen
 from engine.store.pool import Connection
@@ -50,6 +52,10 @@ def module_step(path: str) -> str:
     )
 
 
+def source_of(url: str, dsn: str, tmp_path: Path) -> Source:
+    return Source(dsn, Mirror(tmp_path / "data", url, "main"))
+
+
 class Catalog:
     """A repository that is synced into a database, and what can be asked of both."""
 
@@ -85,8 +91,7 @@ async def catalog(
     git_repository: NewRepository, tmp_path: Path, dsn: str, connection: Connection
 ) -> Catalog:
     repository = git_repository({"catalog/c/one.yaml": item("one")})
-    source = Source(dsn, tmp_path / "data", repository.url, known=sync_module.Known())
-    return Catalog(repository, source, connection)
+    return Catalog(repository, source_of(repository.url, dsn, tmp_path), connection)
 
 
 def codes(findings: Any) -> list[tuple[str, str]]:
@@ -531,24 +536,34 @@ async def test_a_mirror_that_is_damaged_is_made_anew(catalog: Catalog, tmp_path:
     assert await catalog.active() == {"one": "1.0.0", "two": "1.0.0"}
 
 
-async def test_a_sync_without_a_repository_says_what_to_set(catalog: Catalog) -> None:
+def test_a_sync_without_a_repository_says_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="CATALOG_URL"):
-        await sync(Source(catalog.source.dsn, catalog.source.data_dir, None), "cli")
+        Source.of(EngineConfig("dsn", tmp_path))
 
 
-async def test_an_unsafe_address_is_refused_before_anything_happens(catalog: Catalog) -> None:
-    source = Source(catalog.source.dsn, catalog.source.data_dir, "ext::sh -c id")
-    with pytest.raises(InvalidInput):
-        await sync(source, "cli")
-    assert await catalog.value("SELECT count(*) FROM catalog_sync_status") == 0
+@pytest.mark.parametrize(
+    ("url", "token"),
+    [
+        (None, "secret"),
+        ("https://git.example/other.git", "secret"),
+        ("https://elsewhere.example/catalog.git", None),
+        ("https://git.example:8443/catalog.git", None),
+    ],
+)
+def test_the_token_goes_to_the_host_that_it_is_for(
+    tmp_path: Path, url: str | None, token: str | None
+) -> None:
+    home = "https://git.example/catalog.git"
+    config = EngineConfig("dsn", tmp_path, catalog_url=home, catalog_token="secret")
+    assert Source.of(config, url).mirror._token == token
 
 
 async def test_another_repository_replaces_the_catalog(
-    catalog: Catalog, git_repository: NewRepository
+    catalog: Catalog, git_repository: NewRepository, tmp_path: Path
 ) -> None:
     await catalog.sync()
     other = git_repository({"catalog/c/one.yaml": item("one"), "catalog/c/x.yaml": item("x")})
-    source = Source(catalog.source.dsn, catalog.source.data_dir, other.url)
+    source = source_of(other.url, catalog.source.dsn, tmp_path)
     report = await sync(source, "cli")
     assert changes(report) == [("added", "x", None, "1.0.0")]
     assert (await sync(source, "cli")).status == "unchanged"
