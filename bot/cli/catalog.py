@@ -10,7 +10,7 @@ import click
 
 from bot.cli.acting import acting, as_option
 from bot.cli.command import Invocation, group
-from bot.cli.errors import DONE, NO
+from bot.cli.errors import DONE, NO, UNREACHABLE
 from bot.cli.output import lines, printable, table
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from engine import Actor, CatalogDetails, CatalogEntry, Engine, SyncReport
     from engine.catalog.documents import Kind
+
+UNREACHABLE_CODES = frozenset({"catalog_unreachable", "catalog_mirror_broken"})
+"""Why a sync fails that may go better next time: the remote, not what stands in it."""
 
 KINDS = ("CatalogItem", "CatalogBundle", "UpdateItem", "UpgradeItem")
 
@@ -40,6 +43,8 @@ async def sync(
     async with invocation.engine() as engine:
         actor = await acting(engine, user_id)
         report = await engine.sync_catalog(actor, trigger="cli", url=url, branch=branch)
+    if report.status == "failed":
+        return _sync_failed(invocation, report)
     invocation.output.record(asdict(report), text=_sync_text(report))
     return NO if report.errors else DONE
 
@@ -204,6 +209,16 @@ def _details_text(details: CatalogDetails) -> str:
         "path": details.path,
     }
     return lines({key: value for key, value in facts.items() if value not in (None, "", [], ())})
+
+
+def _sync_failed(invocation: Invocation, report: SyncReport) -> int:
+    """Tell why, beside the report; the catalog that is in service stays."""
+    error = {"code": report.error_code, "message": report.error_message}
+    told = [_finding_text("Error", finding) for finding in report.errors]
+    told.append("The catalog stays as it was.")
+    invocation.output.record(asdict(report) | {"error": error}, text="\n".join(told))
+    invocation.output.note(f"Error: {printable(report.error_message or '', lines=True)}")
+    return UNREACHABLE if report.error_code in UNREACHABLE_CODES else NO
 
 
 def _sync_text(report: SyncReport) -> str:
