@@ -332,12 +332,13 @@ MRKDWN = [
     ("&lt;!channel&gt; &amp;amp;", "&lt;!channel&gt; &amp;amp;"),
     ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
     ("<javascript:alert(1)|click>", "&lt;javascript:alert(1)|click&gt;"),
-    ('<https://e.com/?a=1&amp;b="|x&lt;y>', "x&lt;y"),
+    ('<https://e.com/?a=1&amp;b="|x&lt;y>', "<a>x&lt;y</a>"),
     ("<@U0BOB00000>", '<span class="mention">@Bob Okafor</span>'),
     ("<!channel>", '<span class="mention">@channel</span>'),
     ("&gt; quoted\nplain", "<blockquote>quoted</blockquote>plain"),
     (":tada: :unknown_word:", "🎉 :unknown_word:"),
     ("one\ntwo", "one<br>two"),
+    ("see https://e.com/a_b?x=1&amp;y=2.", "see <a>https://e.com/a_b?x=1&amp;y=2</a>."),
 ]
 
 
@@ -351,7 +352,10 @@ async def test_mrkdwn_is_drawn_as_slack_draws_it_and_never_as_markup():
               return texts.map((text) => {
                 const root = document.createElement("div");
                 root.append(...mrkdwn(text, names));
-                for (const a of root.querySelectorAll("a")) a.replaceWith(a.textContent);
+                for (const a of root.querySelectorAll("a")) {
+                  if (a.rel !== "noopener noreferrer" || a.target !== "_blank") throw a.href;
+                  for (const name of ["href", "rel", "target"]) a.removeAttribute(name);
+                }
                 return root.innerHTML;
               });
             }""",

@@ -50,7 +50,7 @@ export class Composer {
     const { shortcuts } = this.context.app;
     this.tools.replaceChildren(...(this.thread || !shortcuts.length ? [] : [menuButton(
       { class: "icon-button", "aria-label": "Shortcuts", title: "Shortcuts", testid: "shortcuts" },
-      "⚡",
+      "⚡️",
       () => shortcuts.map((shortcut) => ({
         title: shortcut.name,
         detail: shortcut.description,

@@ -5,11 +5,12 @@ import { h, svg } from "./dom.js";
 import { read } from "./server.js";
 
 const PAUSE = 1500;
-const BOX = { width: 116, height: 42, gapX: 24, gapY: 12 };
+const BOX = { least: 116, most: 180, height: 42, gapX: 24, gapY: 12 };
+const ROOM = 398;
 
 export class EnginePanel {
-  constructor(root, toggle) {
-    Object.assign(this, { root, toggle, tab: "requests", chosen: { requests: null, instances: null }, step: null, timer: null, drawn: "" });
+  constructor(root, toggle, context) {
+    Object.assign(this, { root, toggle, context, tab: "requests", chosen: { requests: null, instances: null }, step: null, timer: null, drawn: "" });
     toggle.addEventListener("click", () => (root.hidden ? this.show() : this.hide()));
     root.append(
       h("div", { class: "pane-head" }, h("h2", {}, "Engine"),
@@ -79,9 +80,11 @@ export class EnginePanel {
 
   row(row, current) {
     const title = row.title ?? row.name;
-    const about = row.requester ? `${row.kind} · ${row.requester}` : `${row.item} ${row.version} · ${row.team}`;
+    const about = row.requester
+      ? [row.kind, this.context.names.person(row.requester) ?? row.requester]
+      : [`${row.item} ${row.version}`, row.team];
     return h("li", {}, h("button", { type: "button", class: current ? "engine-row current" : "engine-row", testid: `engine-row-${row.id}`, onclick: () => this.open(this.tab, row.id) },
-      h("span", { class: "engine-title" }, title, h("code", {}, row.id)), chip(row.state), h("span", { class: "engine-about" }, about)));
+      h("span", { class: "engine-title" }, title), chip(row.state), h("span", { class: "engine-about" }, about.join(" · "), " · ", h("code", {}, row.id))));
   }
 
   requestDetail(request) {
@@ -160,31 +163,33 @@ function graph(nodes, current, choose) {
   const columns = [];
   for (const one of nodes) (columns[layerOf(one.id)] ??= []).push(one);
   const rows = Math.max(...columns.map((column) => column.length));
-  const width = columns.length * (BOX.width + BOX.gapX) - BOX.gapX;
+  const fitting = (ROOM - (columns.length - 1) * BOX.gapX) / columns.length;
+  const boxWidth = Math.max(BOX.least, Math.min(BOX.most, fitting));
+  const width = columns.length * (boxWidth + BOX.gapX) - BOX.gapX;
   const height = rows * (BOX.height + BOX.gapY) - BOX.gapY;
   const place = new Map();
   columns.forEach((column, x) => column.forEach((one, y) => {
     const free = height - (column.length * (BOX.height + BOX.gapY) - BOX.gapY);
-    place.set(one.id, { x: x * (BOX.width + BOX.gapX), y: free / 2 + y * (BOX.height + BOX.gapY) });
+    place.set(one.id, { x: x * (boxWidth + BOX.gapX), y: free / 2 + y * (BOX.height + BOX.gapY) });
   }));
-  const edges = nodes.flatMap((one) => one.after.filter((before) => place.has(before)).map((before) => edge(place.get(before), place.get(one.id))));
+  const edges = nodes.flatMap((one) => one.after.filter((before) => place.has(before)).map((before) => edge(place.get(before), place.get(one.id), boxWidth)));
   const drawing = svg("svg", { viewBox: `-2 -2 ${width + 4} ${height + 4}`, width: width + 4, height: height + 4, class: "graph", role: "group", "aria-label": "Graph" },
-    edges, nodes.map((one) => box(one, place.get(one.id), one.id === current, choose)));
+    edges, nodes.map((one) => box(one, place.get(one.id), boxWidth, one.id === current, choose)));
   return h("div", { class: "graph-frame" }, drawing);
 }
 
-function edge(from, to) {
-  const [x1, y1, x2, y2] = [from.x + BOX.width, from.y + BOX.height / 2, to.x, to.y + BOX.height / 2];
+function edge(from, to, boxWidth) {
+  const [x1, y1, x2, y2] = [from.x + boxWidth, from.y + BOX.height / 2, to.x, to.y + BOX.height / 2];
   const middle = (x1 + x2) / 2;
   return svg("path", { class: "edge", d: `M${x1},${y1} C${middle},${y1} ${middle},${y2} ${x2},${y2}` });
 }
 
-function box(one, at, current, choose) {
+function box(one, at, width, current, choose) {
   const node = svg("g", { class: `node ${family(one.state)} ${current ? "current" : ""}`, transform: `translate(${at.x} ${at.y})`, tabindex: "0", role: "button", "aria-label": `${one.title}, ${one.state}` },
-    svg("rect", { width: BOX.width, height: BOX.height, rx: 6 }),
+    svg("rect", { width, height: BOX.height, rx: 6 }),
     svg("circle", { cx: 12, cy: 15, r: 4 }),
-    svg("text", { x: 22, y: 19, class: "node-title" }, cut(one.title, 11)),
-    svg("text", { x: 12, y: 34, class: "node-detail" }, cut(one.detail, 17)),
+    svg("text", { x: 22, y: 19, class: "node-title" }, cut(one.title, Math.floor((width - 26) / 7.8))),
+    svg("text", { x: 12, y: 34, class: "node-detail" }, cut(one.detail, Math.floor((width - 16) / 5.9))),
     svg("title", {}, `${one.title} · ${one.detail} · ${one.state}`));
   node.addEventListener("click", () => choose(one.id));
   node.addEventListener("keydown", (event) => {

@@ -66,7 +66,7 @@ const INLINE = new RegExp(
 function inline(text, names, emoji) {
   const nodes = [];
   let at = 0;
-  const plain = (part) => part && nodes.push(unescape(emoji ? withEmoji(part) : part));
+  const plain = (part) => part && nodes.push(...linked(part, emoji));
   for (const match of text.matchAll(INLINE)) {
     plain(text.slice(at, match.index));
     at = match.index + match[0].length;
@@ -79,6 +79,12 @@ function inline(text, names, emoji) {
   }
   plain(text.slice(at));
   return nodes;
+}
+
+// Slack makes links of bare addresses.
+function linked(text, emoji) {
+  return text.split(/(https?:\/\/[^\s<>|`]*[^\s<>|`.,;:!?'")\]*_~])/).map((part, index) =>
+    index % 2 ? link(unescape(part), unescape(part)) : unescape(emoji ? withEmoji(part) : part));
 }
 
 function angle(content, names) {
