@@ -485,5 +485,7 @@ WHERE id = %(id)s;
 -- How far a request is, for whoever waits for its end.
 SELECT r.status, r.version,
        EXISTS (SELECT FROM outbox o WHERE o.request_id = r.id AND o.done_at IS NULL
-               AND NOT o.cancelled AND o.attempts = 0) AS has_untried
+               AND NOT o.cancelled
+               -- The attempt is counted when it begins: a first one under way is not a try yet.
+               AND (o.attempts = 0 OR o.attempts = 1 AND o.lease_owner IS NOT NULL)) AS has_untried
 FROM service_requests r WHERE r.id = %(id)s;

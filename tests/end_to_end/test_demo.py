@@ -1,0 +1,118 @@
+"""`pao demo` and the command line beside it, as a new user meets them."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.pao import Demo, Pao, end_group, new_pao
+
+pytestmark = [pytest.mark.terraform, pytest.mark.xdist_group("demo")]
+
+
+@pytest.fixture(scope="module")
+def pao(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pao:
+    return new_pao(run_folder, tmp_path_factory.mktemp("demo").name)
+
+
+@pytest.fixture(scope="module")
+def demo(pao: Pao) -> Iterator[Demo]:
+    with pao.demo() as running:
+        yield running
+    assert pao.processes() == []
+
+
+BUCKET = ("--param", "bucket_name=orders-exports", "--param", "data_class=internal")
+
+
+def test_the_playground_answers_to_its_token_alone(demo: Demo):
+    with httpx.Client(follow_redirects=True) as browser:
+        assert browser.get(demo.url.split("?")[0]).status_code in {401, 403}
+        assert "<html" in browser.get(demo.url).text
+
+
+def test_an_order_by_command_line_ends_with_a_running_service(demo: Demo):
+    pao = demo.pao
+    ordered = pao(
+        *("request", "submit", "--item", "object-bucket", "--name", "exports", *BUCKET),
+        *("--wait", "--output", "json", *pao.demo_options),
+    )
+    assert ordered.code == 0, ordered.err
+    request = ordered.json
+    assert request["status"] == "completed"
+    assert {step["status"] for step in request["steps"]} == {"completed"}
+    assert request["outputs"]["console_url"].startswith("http")
+
+    service = pao("service", "get", request["instance_id"], "--output", "json", *pao.demo_options)
+    assert service.json["instance_state"] == "active"
+    assert service.json["deployed_resources"]
+
+
+def test_a_missing_parameter_is_named_and_nothing_is_ordered(demo: Demo):
+    pao = demo.pao
+    refused = pao(
+        *("request", "submit", "--item", "object-bucket", "--param", "bucket_name=exports"),
+        *("--output", "json", *pao.demo_options),
+    )
+    assert refused.code == 1
+    assert refused.json["error"]["field"] == "data_class"
+    assert "Traceback" not in refused.err
+
+
+def test_an_unknown_item_gets_a_suggestion(demo: Demo):
+    refused = demo.pao(
+        *("request", "submit", "--item", "object-buckt", "--output", "json"),
+        *demo.pao.demo_options,
+    )
+    assert refused.code == 1
+    assert "object-bucket" in refused.json["error"]["message"]
+
+
+def test_an_item_that_fails_falls_back_to_a_ticket_and_goes_on_by_hand(demo: Demo):
+    pao = demo.pao
+    failed = pao(
+        *("request", "submit", "--item", "flaky-queue", "--param", "queue_name=events"),
+        *("--wait", "--output", "json", *pao.demo_options),
+    )
+    assert failed.code == 1
+    request = failed.json
+    assert request["status"] == "failed"
+    [step] = [step for step in request["steps"] if step["status"] == "failed"]
+    assert step["tickets"][0]["ticket_id"]
+
+    outputs = [part for name in step["declared_outputs"] for part in ("--param", f"{name}=by-hand")]
+    resolved = pao(
+        *("request", "resolve", request["request_id"], step["step_id"], *outputs),
+        *("--wait", "--output", "json", *pao.demo_options),
+    )
+    assert resolved.code == 0, resolved.out + resolved.err
+    assert resolved.json["status"] == "completed"
+
+
+def test_a_second_demo_on_a_taken_port_says_what_to_do(demo: Demo, pao: Pao):
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        answer = pao("demo", "--port", port, "--no-browser")
+    assert answer.code == 2
+    assert f"port {port}" in answer.err
+    assert "--port" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_the_demo_ends_by_interrupt_and_starts_again_with_what_was_kept(run_folder: Path):
+    pao = new_pao(run_folder, "demo-twice")
+    with pao.demo() as first:
+        assert pao("catalog", "list", "--output", "json", *pao.demo_options).json["items"]
+        first.process.send_signal(signal.SIGINT)
+        assert first.process.wait(timeout=60) == 0
+        end_group(first.process)
+        assert pao.processes() == []
+        with pao.demo():
+            listed = pao("catalog", "list", "--output", "json", *pao.demo_options)
+            assert len(listed.json["items"]) >= 6
