@@ -17,7 +17,7 @@ from bot.cli import pao as root
 from bot.cli.errors import run
 from bot.cli.output import FORMATS, cell, encode, printable, table
 from engine import errors
-from tests.support.cli import PAO, environment, pao
+from tests.support.pao import Pao, command
 
 
 def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -37,10 +37,10 @@ def test_every_command_of_the_table_can_be_imported(name: str) -> None:
 
 
 def test_every_command_takes_the_shared_options_and_says_what_it_does() -> None:
-    for path, command in leaves(root):
-        options = {option for parameter in command.params for option in parameter.opts}
+    for path, leaf in leaves(root):
+        options = {option for parameter in leaf.params for option in parameter.opts}
         assert {"--output", "--database-url", "--config"} <= options, path
-        assert command.help, path
+        assert leaf.help, path
 
 
 def test_help_imports_nothing_that_is_slow() -> None:
@@ -49,48 +49,46 @@ def test_help_imports_nothing_that_is_slow() -> None:
         "import sys; from bot.cli import pao; from bot.cli.errors import run; run(pao, ['--help']);"
         f"sys.exit(' '.join(m for m in {slow!r} if m in sys.modules) or 0)"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script], env=environment({}), capture_output=True, check=False
-    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert result.stderr == b""
     assert b"Commands:" in result.stdout
 
 
-def test_an_unknown_command_is_wrong_usage() -> None:
+def test_an_unknown_command_is_wrong_usage(pao: Pao) -> None:
     answer = pao("nonsense", "--output", "json")
     assert answer.code == 2
     assert answer.json["error"]["code"] == "usage"
     assert "No such command 'nonsense'" in answer.err
 
 
-def test_a_wrong_setting_is_wrong_usage() -> None:
-    answer = pao("config", "show", env={"PAO_HTTP_PORT": "x"})
+def test_a_wrong_setting_is_wrong_usage(pao: Pao) -> None:
+    answer = pao("config", "show", PAO_HTTP_PORT="x")
     assert (answer.code, answer.out) == (2, "")
     assert "PAO_HTTP_PORT" in answer.err
 
 
-def test_a_database_out_of_reach_is_3() -> None:
+def test_a_database_out_of_reach_is_3(pao: Pao) -> None:
     answer = pao("db", "status", "--output=json", "--database-url", "postgresql://127.0.0.1:1/x")
     assert answer.code == 3
     assert answer.json["error"]["code"] == "database_unavailable"
     assert "not reachable" in answer.json["error"]["message"]
 
 
-def test_options_may_stand_before_the_command() -> None:
+def test_options_may_stand_before_the_command(pao: Pao) -> None:
     assert pao("--output", "json", "version").json.keys() == {"version"}
     assert yaml.safe_load(pao("--output", "json", "version", "--output", "yaml").out)
 
 
-def test_an_unknown_variable_is_a_warning_and_for_doctor_an_error() -> None:
+def test_an_unknown_variable_is_a_warning_and_for_doctor_an_error(pao: Pao) -> None:
     typo = {"PAO_HTTP_PROT": "1"}
-    shown = pao("config", "show", env=typo)
+    shown = pao("config", "show", **typo)
     assert shown.code == 0
     assert "Warning: PAO_HTTP_PROT is not a setting." in shown.err
-    assert pao("doctor", env=typo).code == 2
+    assert pao("doctor", **typo).code == 2
 
 
-def test_shown_settings_hide_secrets_and_tell_where_they_come_from() -> None:
-    answer = pao("config", "show", "--output", "json", env={"PAO_GITHUB_TOKEN": "s3cret"})
+def test_shown_settings_hide_secrets_and_tell_where_they_come_from(pao: Pao) -> None:
+    answer = pao("config", "show", "--output", "json", PAO_GITHUB_TOKEN="s3cret")
     assert "s3cret" not in answer.out + answer.err
     shown = {row["name"]: row for row in answer.json}
     assert shown["github_token"]["source"] == "PAO_GITHUB_TOKEN"
@@ -98,8 +96,7 @@ def test_shown_settings_hide_secrets_and_tell_where_they_come_from() -> None:
 
 def test_a_reader_that_leaves_early_gets_no_complaint() -> None:
     writer = subprocess.Popen(
-        [*PAO, "config", "reference"],
-        env=environment({}),
+        command("config", "reference"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -139,10 +136,10 @@ def test_an_error_becomes_its_exit_code_and_its_json(
 def raising(error: BaseException) -> click.Command:
     @click.command()
     @click.option("--output")
-    def command(output: str | None) -> None:
+    def failing(output: str | None) -> None:
         raise error
 
-    return command
+    return failing
 
 
 def test_a_mistake_of_ours_shows_no_traceback_and_keeps_it(
