@@ -39,6 +39,9 @@ LARGEST_ANSWER = 1 << 20
 CONNECTIONS = 50
 """At most, of each of the four pools."""
 
+KEPT_ALIVE = 5.0
+"""Seconds that an idle connection is kept for the next request."""
+
 REDIRECTS = 3
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -152,7 +155,7 @@ class Outbound:
         )
 
     async def _send(self, exchange: _Exchange) -> Response:
-        pool = self._pool(exchange)
+        pool = await self._pool(exchange)
         try:
             async with pool.stream(
                 exchange.method,
@@ -169,22 +172,24 @@ class Outbound:
         except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol) as error:
             raise _invalid(exchange.shown, str(error)) from error
 
-    def _pool(self, exchange: _Exchange) -> httpcore.AsyncConnectionPool:
-        key = (exchange.url.scheme, exchange.guarded)
-        if key[0] not in {"https", "http"}:
-            raise refused(exchange.shown, f"its scheme is {key[0]!r}, not https")
+    async def _pool(self, exchange: _Exchange) -> httpcore.AsyncConnectionPool:
+        scheme = exchange.url.scheme
+        if scheme not in {"https", "http"}:
+            raise refused(exchange.shown, f"its scheme is {scheme!r}, not https")
+        if scheme == "https" and self._tls is None:
+            # Reads all certificates of the system.
+            self._tls = await asyncio.to_thread(httpx.create_ssl_context)
+        key = (scheme, exchange.guarded)
         if key not in self._pools:
-            backend = Backend(
-                self._resolve,
-                self._allow if exchange.guarded else None,
-                plain=exchange.url.scheme == "http",
-            )
-            self._tls = self._tls or httpx.create_ssl_context()
             self._pools[key] = httpcore.AsyncConnectionPool(
                 ssl_context=self._tls,
                 max_connections=CONNECTIONS,
-                keepalive_expiry=5.0,
-                network_backend=backend,
+                keepalive_expiry=KEPT_ALIVE,
+                network_backend=Backend(
+                    self._resolve,
+                    self._allow if exchange.guarded else None,
+                    plain=scheme == "http",
+                ),
             )
         return self._pools[key]
 

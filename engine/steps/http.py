@@ -17,9 +17,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from engine.durations import parse_duration
 from engine.errors import StepFailed
 from engine.foreign_json import clean, dump_json
-from engine.outbound import Outbound, Response, failure_of
+from engine.outbound import TIMEOUT, Outbound, Response, failure_of
 from engine.steps.base import Completed, Json, Outcome, StepContext
 from engine.steps.http_polling import Asynchronous, keep_polling, pending
 from engine.steps.outputs import take_outputs
@@ -146,7 +147,11 @@ class HttpStep:
         headers |= template.credentials()
         await context.log(f"{self.method} {template.url}\n")
         response = await self._outbound.request(
-            self.method, template.url, headers=headers, body=body
+            self.method,
+            template.url,
+            headers=headers,
+            body=body,
+            timeout=_time_limit(context.config),
         )
         await context.log(f"{response.status}\n{response.text[:10_000]}\n")
         return response
@@ -185,6 +190,14 @@ class HttpDelete(HttpStep):
 
     name = "HttpDelete"
     method = "DELETE"
+
+
+def _time_limit(config: Mapping[str, Json]) -> float:
+    """Return the seconds for a call: the step's own timeout, where its document names one."""
+    try:
+        return parse_duration(config["timeout"])
+    except (KeyError, ValueError):
+        return TIMEOUT
 
 
 def _content(body: Json, method: str) -> tuple[dict[str, str], bytes | None]:

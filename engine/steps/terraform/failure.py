@@ -13,6 +13,8 @@ from engine.steps.terraform.process import Finished
 
 LOCKED: Final = "state_locked"
 LOCK_SUMMARY = "Error acquiring the state lock"
+CREATION_LOCK = "Already locked for workspace creation"
+"""The pg backend makes one workspace at a time in the whole database, and does not wait."""
 
 PERMANENT = frozenset(
     {
@@ -69,11 +71,17 @@ def is_locked(finished: Finished) -> bool:
     return any(problem.summary == LOCK_SUMMARY for problem in finished.problems)
 
 
+def is_another_being_made(finished: Finished) -> bool:
+    """Whether the workspace was not made because another one was just being made."""
+    return any(CREATION_LOCK in problem.summary for problem in finished.problems)
+
+
 def _kind(problems: Sequence[Problem]) -> Kind:
     summaries = {problem.summary for problem in problems}
     if summaries & PERMANENT:
         return "permanent"
-    return "transient" if "Saved plan is stale" in summaries else "unknown"
+    passing = "Saved plan is stale" in summaries or any(CREATION_LOCK in one for one in summaries)
+    return "transient" if passing else "unknown"
 
 
 def _shown(problem: Problem) -> Problem:

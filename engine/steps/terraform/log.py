@@ -104,6 +104,10 @@ class LogReader:
 
 
 def plain_problems(text: str) -> list[Problem]:
-    """Read the errors of a command that knows no -json: `Error: summary`, then the detail."""
-    blocks = clean_text(text).strip().split("Error: ")[1:]
+    """Read the errors of a command that knows no -json: `Error: summary`, then the detail.
+
+    A backend's own errors come without that word: then the whole text is one.
+    """
+    said = clean_text(text).strip()
+    blocks = said.split("Error: ")[1:] or ([said] if said else [])
     return [Problem(*map(str.strip, block.partition("\n")[::2])) for block in blocks]

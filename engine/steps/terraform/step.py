@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from engine.steps.terraform.environment import (
     make_folders,
     remove_folders,
 )
-from engine.steps.terraform.failure import LOCKED, failure, is_locked
+from engine.steps.terraform.failure import LOCKED, failure, is_another_being_made, is_locked
 from engine.steps.terraform.module import (
     Source,
     module_source,
@@ -43,6 +44,10 @@ LOCK_TIMEOUT = "5s"
 LOCK_DELAY = 15.0
 LOCK_WAITS = 240
 """Seconds between two tries on a locked state, and how many: an hour in all."""
+
+SELECT_TRIES = 50
+SELECT_DELAY = 0.5
+"""How often a workspace is tried to be made, and the longest wait between (seconds)."""
 
 LARGEST_DOCUMENT = 64 << 20
 """Bytes of a plan or a state as JSON."""
@@ -124,8 +129,7 @@ class TerraformFile:
         async with plugin_cache(self._plugins) as lock:
             _check("init", await program.run("init", "-json", *COMMON, pass_fds=(lock,)))
         await write_outputs(program.folder, attempt.source)
-        select = ("workspace", "select", "-no-color", "-or-create", attempt.workspace)
-        _check("workspace select", await program.read(*select, largest=CHUNK))
+        await _select_workspace(attempt)
 
     async def _state_address(self, template: TerraformTemplate) -> str | None:
         """Return where PAO keeps states; None where the document names another backend."""
@@ -146,6 +150,17 @@ class TerraformFile:
     @property
     def _plugins(self) -> Path:
         return self._services.data_dir / "terraform" / "plugins"
+
+
+async def _select_workspace(attempt: _Attempt) -> None:
+    """Select the workspace, made when there is none; others may be making theirs."""
+    select = ("workspace", "select", "-no-color", "-or-create", attempt.workspace)
+    for _ in range(SELECT_TRIES):
+        finished = await attempt.program.read(*select, largest=CHUNK)
+        if not is_another_being_made(finished):
+            break
+        await asyncio.sleep(random.uniform(0.05, SELECT_DELAY))  # noqa: S311
+    _check("workspace select", finished)
 
 
 async def _plan(attempt: _Attempt) -> Plan | None:

@@ -1,5 +1,6 @@
 """The five HTTP step types against a real server."""
 
+import asyncio
 import base64
 
 import pytest
@@ -154,6 +155,15 @@ async def test_cookies_are_not_kept_as_evidence(post, http_server) -> None:
     outcome = await post.start(Context({"url": http_server.url + "/x"}))
     assert "set-cookie" not in outcome.evidence["headers"]
     assert outcome.evidence["headers"]["x-trace"] == "7"
+
+
+async def test_the_steps_own_timeout_bounds_the_call(post, http_server) -> None:
+    never = asyncio.Event()
+    http_server.answer("POST", "/x", delay=never)
+    context = Context({"url": http_server.url + "/x"}, config={"timeout": "100ms"})
+    error = await failure(post.start(context))
+    never.set()
+    assert error.error_type == "timeout"
 
 
 @pytest.mark.parametrize(("status", "kind"), [(400, "permanent"), (503, "transient")])

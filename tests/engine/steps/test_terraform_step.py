@@ -4,10 +4,12 @@ import asyncio
 import json
 import os
 
+import psycopg
 import pytest
 
 from engine.errors import StepFailed
 from engine.steps.base import Completed, Resource
+from tests.support.eventually import eventually
 from tests.support.steps import LeaseGone
 from tests.support.terraform import SIZED, Workbench
 
@@ -350,10 +352,21 @@ async def test_outputs_that_are_too_large_are_a_permanent_failure(bench: Workben
 
 async def test_steps_of_one_moment_each_get_their_state(bench: Workbench) -> None:
     source = bench.module(SIZED)
-    contexts = [bench.context({"module_source": source, "state": f"s{n}"}) for n in range(4)]
+    contexts = [bench.context({"module_source": source, "state": f"s{n}"}) for n in range(6)]
     for outcome in await asyncio.gather(*map(bench.step.start, contexts)):
         assert isinstance(outcome, Completed)
-    assert {f"si-abc--s{n}" for n in range(4)} <= set(await bench.states())
+    assert {f"si-abc--s{n}" for n in range(6)} <= set(await bench.states())
+
+
+async def test_workspaces_made_at_the_same_moment_wait_for_each_other(bench: Workbench) -> None:
+    await done(bench.step.start(bench.context({"module_source": bench.module(SIZED)})))
+    context = bench.context({"module_source": "modules/db", "state": "other"})
+    async with await psycopg.AsyncConnection.connect(bench.dsn, autocommit=True) as other:
+        await other.execute("SELECT pg_advisory_lock(-1)")
+        running = asyncio.create_task(bench.step.start(context))
+        await eventually(lambda: "Already locked" in context.log_text)
+        await other.execute("SELECT pg_advisory_unlock(-1)")
+        assert isinstance(await running, Completed)
 
 
 async def test_components_of_a_bundle_name_their_state_as_the_item_does(bench: Workbench) -> None:
