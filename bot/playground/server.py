@@ -89,7 +89,7 @@ class Playground:
         )
         self.gestures.delivery = self.sockets
         if request_url is not None:
-            self.gestures.delivery = SignedRequests(request_url, self.signing_secret, clock)
+            self.deliver_to(request_url)
         self.web_api = WebApi(
             self.workspace,
             self.views,
@@ -117,6 +117,12 @@ class Playground:
     def url(self) -> str:
         """The address to open in a browser, with its token."""
         return f"{self.base_url}?token={self._doorkeeper.token}"
+
+    def deliver_to(self, request_url: str) -> None:
+        """Send signed HTTP requests to that address from now on, in place of Socket Mode."""
+        self.gestures.delivery = SignedRequests(
+            request_url, self.signing_secret, self.workspace.clock
+        )
 
     async def start(self) -> None:
         """Listen; raises ConfigurationError if the port is taken."""

@@ -362,3 +362,60 @@ async def test_mrkdwn_is_drawn_as_slack_draws_it_and_never_as_markup():
             [text for text, _ in MRKDWN],
         )
     assert drawn == [html for _, html in MRKDWN]
+
+
+class OneRequest:
+    """An engine with one request of three steps, and the two instances that it made."""
+
+    async def requests(self):
+        row = {"id": "req-1", "kind": "create", "title": "orders-db", "state": "in_progress"}
+        return [{**row, "requester": "U0ALICE000", "created_at": "2026-11-24T10:00:00Z"}]
+
+    async def request(self, request_id: str):
+        attempt = {"number": 1, "state": "failed", "error": "<b>no quota</b>", "log": "creating"}
+        steps = [
+            {
+                "name": name,
+                "type": "HttpPost",
+                "state": state,
+                "depends_on": after,
+                "attempts": made,
+            }
+            for name, state, after, made in (
+                ("register", "completed", [], []),
+                ("create", "failed", ["register"], [attempt]),
+                ("announce", "pending", ["create"], []),
+            )
+        ]
+        return {**(await self.requests())[0], "id": request_id, "steps": steps}
+
+    async def instances(self):
+        row = {"item": "postgres", "version": "1.0.0", "state": "active", "team": "payments"}
+        return [{"id": f"si-{name}", "name": name, **row} for name in ("db", "app")]
+
+    async def instance(self, instance_id: str):
+        db, app = await self.instances()
+        if instance_id == "si-db":
+            return {**db, "outputs": {"port": 5432}, "providers": [], "dependents": [app]}
+        return {**app, "outputs": {}, "providers": [db], "dependents": []}
+
+
+async def test_the_engine_is_shown_at_work_beside_the_conversation():
+    async with SlackTwin(panel=OneRequest()) as twin, new_page() as page:
+        await page.goto(twin.playground.url)
+        await page.get_by_test_id("engine-toggle").click()
+        panel = page.get_by_test_id("engine")
+        await expect(panel).to_contain_text("create · Alice Martin · req-1")
+        await expect(panel.get_by_role("button", name="announce, pending")).to_be_visible()
+        await expect(panel).to_contain_text("<b>no quota</b>")
+        await expect(panel.locator(".log")).to_have_text("creating")
+        await panel.get_by_role("button", name="register, completed").click()
+        await expect(panel).to_contain_text("Not started yet.")
+        await page.get_by_test_id("engine-instances").click()
+        await expect(panel).to_contain_text("5432")
+        await panel.get_by_role("button", name="app, active").click()
+        await expect(panel.get_by_test_id("engine-detail").get_by_role("heading")).to_contain_text(
+            "app"
+        )
+        await panel.get_by_role("button", name="Close the engine panel").click()
+        await expect(panel).to_be_hidden()

@@ -71,13 +71,13 @@ class SlackTwin:
     async def connected(self, app: AsyncApp) -> AsyncIterator[AsyncSocketModeHandler]:
         """Run an app in Socket Mode for the time of a test; returns when it is connected."""
         handler = AsyncSocketModeHandler(app, self.playground.app_token)
-        await handler.connect_async()
+        await handler.connect_async()  # type: ignore[no-untyped-call]
         try:
             await self.until(lambda: self.playground.sockets.connected > 0)
             yield handler
         finally:
             before = asyncio.all_tasks()
-            await handler.close_async()
+            await handler.close_async()  # type: ignore[no-untyped-call]
             await handler.client.aiohttp_client_session.close()
             await _settle(before)
 
