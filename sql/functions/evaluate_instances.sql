@@ -3,6 +3,8 @@
 -- done once for each version of an item in use, not for each instance.
 --
 -- A completed upgrade is not offered again in the same version; an update can be repeated.
+--
+-- Planned for its argument each time: one instance and a hundred thousand need different plans.
 CREATE OR REPLACE FUNCTION evaluate_instances(p_instance_ids UUID[])
 RETURNS TABLE (
     instance_id UUID,
@@ -16,9 +18,15 @@ RETURNS TABLE (
     status VARCHAR,
     reason TEXT
 )
-LANGUAGE sql STABLE AS $$
+LANGUAGE plpgsql STABLE ROWS 10000
+SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH instance AS (
-        SELECT si.id, si.instance_state, si.catalog_version, si.catalog_item_id, si.catalog_bundle_id
+        SELECT si.id, si.instance_state, si.catalog_version,
+            coalesce(si.catalog_item_id, si.catalog_bundle_id) AS document_id
         FROM service_instances si
         WHERE si.id = ANY (p_instance_ids)
             OR p_instance_ids IS NULL AND si.instance_state <> 'decommissioned'
@@ -30,18 +38,16 @@ LANGUAGE sql STABLE AS $$
         SELECT 'upgrade', id, name, version, description, destructive, downtime_required,
             estimated_duration, lifecycle
         FROM upgrade_items WHERE is_active
-    ), in_use AS (
-        SELECT DISTINCT catalog_item_id, catalog_bundle_id, catalog_version FROM instance
+    ), document AS (
+        SELECT id, name, slug FROM catalog_items UNION ALL SELECT id, name, slug FROM catalog_bundles
     ), fit AS MATERIALIZED (
-        SELECT u.catalog_item_id, u.catalog_bundle_id, u.catalog_version, t.kind, t.operation_id,
-            bool_or(version_is_inside(semver_key(u.catalog_version), t.comparators)) AS fits,
+        SELECT in_use.document_id, in_use.catalog_version, t.kind, t.operation_id,
+            bool_or(version_is_inside(semver_key(in_use.catalog_version), t.comparators)) AS fits,
             string_agg(t.version_range, ' || ' ORDER BY t.version_range) AS version_range
-        FROM in_use u
-        LEFT JOIN catalog_items ci ON ci.id = u.catalog_item_id
-        LEFT JOIN catalog_bundles cb ON cb.id = u.catalog_bundle_id
-        JOIN operation_targets t
-            ON t.target_name IN (coalesce(ci.name, cb.name), coalesce(ci.slug, cb.slug))
-        GROUP BY 1, 2, 3, 4, 5
+        FROM (SELECT DISTINCT document_id, catalog_version FROM instance) AS in_use
+        JOIN document d ON d.id = in_use.document_id
+        JOIN operation_targets t ON t.target_name IN (d.name, d.slug)
+        GROUP BY 1, 2, 3, 4
     ), judged AS (
         SELECT i.id AS instance_id, o.*, CASE
             WHEN done.instance_id IS NOT NULL THEN 'this version of the upgrade was completed'
@@ -51,9 +57,7 @@ LANGUAGE sql STABLE AS $$
             WHEN NOT fit.fits THEN 'version ' || i.catalog_version || ' is outside ' || fit.version_range
         END AS reason, done.instance_id IS NOT NULL AS is_completed
         FROM instance i
-        JOIN fit ON fit.catalog_item_id IS NOT DISTINCT FROM i.catalog_item_id
-            AND fit.catalog_bundle_id IS NOT DISTINCT FROM i.catalog_bundle_id
-            AND fit.catalog_version = i.catalog_version
+        JOIN fit ON fit.document_id = i.document_id AND fit.catalog_version = i.catalog_version
         JOIN operation o ON o.kind = fit.kind AND o.id = fit.operation_id
         LEFT JOIN eligible_operations done ON done.instance_id = i.id
             AND done.operation_type = o.kind AND o.kind = 'upgrade'
@@ -62,10 +66,11 @@ LANGUAGE sql STABLE AS $$
         LEFT JOIN service_requests busy ON busy.subject_instance_id = i.id
             AND busy.status IN ('submitted', 'validating', 'in_progress', 'resuming')
     )
-    SELECT instance_id, kind, name, version, description, destructive, downtime_required,
-        estimated_duration,
-        CASE WHEN is_completed THEN 'completed' WHEN reason IS NOT NULL THEN 'ineligible'
-            ELSE 'eligible' END,
+    SELECT instance_id, kind::varchar, name, version::varchar, description, destructive,
+        downtime_required, estimated_duration,
+        (CASE WHEN is_completed THEN 'completed' WHEN reason IS NOT NULL THEN 'ineligible'
+            ELSE 'eligible' END)::varchar,
         reason
-    FROM judged
+    FROM judged;
+END;
 $$;

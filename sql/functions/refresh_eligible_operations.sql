@@ -8,7 +8,9 @@ CREATE OR REPLACE FUNCTION refresh_eligible_operations(p_instance_ids UUID[] DEF
 RETURNS TABLE (
     instance_id UUID, operation_type VARCHAR, operation_name VARCHAR, operation_version VARCHAR
 )
-LANGUAGE sql VOLATILE AS $$
+LANGUAGE sql VOLATILE
+SET plan_cache_mode = force_custom_plan
+AS $$
     WITH judged AS MATERIALIZED (
         SELECT * FROM evaluate_instances(p_instance_ids)
     ), cached AS MATERIALIZED (
