@@ -159,8 +159,8 @@ def validate(
 @click.option("--types", type=_PATH, help="A types.yaml; default: the repository's here.")
 def schema(invocation: Invocation, *, kind: Kind | None, types: Path | None) -> None:
     """Print the JSON Schema of documents, by which editors complete and check."""
+    from engine.catalog.document_schema import document_schema
     from engine.catalog.folder import own_types
-    from engine.catalog.json_schema import document_schema
 
     invocation.output.data(document_schema(kind, own_types(types)))
 

@@ -28,6 +28,8 @@ from engine.catalog.scalars import (
     wrong,
 )
 
+_DEFAULT: Final = "The value that is taken when none is given."
+
 ALIASES: Final[Mapping[str, str]] = {"int": "integer", "bool": "boolean"}
 
 
@@ -94,7 +96,7 @@ class BaseField(Model):
         None, description="What stands above the field; default: the name in words."
     )
     required: bool = Field(False, description="Whether a value must be given.")
-    default: Any = Field(None, description="The value that is taken when none is given.")
+    default: Any = Field(None, description=_DEFAULT)
     help_text: Text | None = Field(None, description="A hint below the field.")
     placeholder: Text | None = Field(None, description="Shown while the field is empty.")
     readonly: bool = Field(False, description="Shown as text; the default is what is stored.")
@@ -114,7 +116,7 @@ class StringField(BaseField):
     """One line of text."""
 
     type: Literal["string"]
-    default: Text | None = None
+    default: Text | None = Field(None, description=_DEFAULT)
     min_length: Count | None = Field(None, description="Fewest characters.")
     max_length: Count | None = Field(None, description="Most characters.")
     regexp: PatternText | None = Field(
@@ -129,7 +131,7 @@ class TextareaField(BaseField):
     """Several lines of text."""
 
     type: Literal["textarea"]
-    default: Text | None = None
+    default: Text | None = Field(None, description=_DEFAULT)
     min_length: Count | None = Field(None, description="Fewest characters.")
     max_length: Count | None = Field(None, description="Most characters.")
     rows: Annotated[int, Field(ge=1, le=100)] | None = Field(
@@ -144,7 +146,7 @@ class IntegerField(BaseField):
     """A whole number within 64 bits."""
 
     type: Annotated[Literal["integer", "int"], AfterValidator(lambda _: "integer")]
-    default: Integer | None = None
+    default: Integer | None = Field(None, description=_DEFAULT)
     min_value: Integer | None = Field(None, description="Smallest value.")
     max_value: Integer | None = Field(None, description="Largest value.")
     step: Annotated[Integer, Field(gt=0)] | None = Field(
@@ -156,7 +158,7 @@ class NumberField(BaseField):
     """An exact decimal."""
 
     type: Literal["number"]
-    default: Number | None = None
+    default: Number | None = Field(None, description=_DEFAULT)
     min_value: Number | None = Field(None, description="Smallest value.")
     max_value: Number | None = Field(None, description="Largest value.")
     step: Annotated[Number, Field(gt=0)] | None = Field(
@@ -171,7 +173,7 @@ class PercentageField(BaseField):
     """A number from 0 to 100."""
 
     type: Literal["percentage"]
-    default: Number | None = None
+    default: Number | None = Field(None, description=_DEFAULT)
     min_value: Annotated[Number, Field(ge=0, le=100)] | None = Field(
         None, description="Smallest value."
     )
@@ -187,14 +189,14 @@ class BooleanField(BaseField):
     """Yes or no."""
 
     type: Annotated[Literal["boolean", "bool"], AfterValidator(lambda _: "boolean")]
-    default: bool | None = None
+    default: bool | None = Field(None, description=_DEFAULT)
 
 
 class DateField(BaseField):
     """A day. Bounds and default may be `today`, `today+90d` or `today-1d`."""
 
     type: Literal["date"]
-    default: str | None = None
+    default: str | None = Field(None, description=_DEFAULT)
     format: str | None = Field(
         None,
         description="How a typed date may look besides ISO: YYYY, MM and DD with - . or / between.",
@@ -207,7 +209,7 @@ class DatetimeField(BaseField):
     """A moment, stored as ISO 8601 with an offset."""
 
     type: Literal["datetime"]
-    default: str | None = None
+    default: str | None = Field(None, description=_DEFAULT)
     format: Literal["iso8601"] | None = Field(None, description="How it is written.")
     timezone: str | None = Field(
         None,
@@ -221,7 +223,7 @@ class TimeField(BaseField):
     """A time of day."""
 
     type: Literal["time"]
-    default: str | None = None
+    default: str | None = Field(None, description=_DEFAULT)
     format: Literal["HH:MM", "HH:MM:SS"] | None = Field(
         None, description="With or without seconds."
     )
@@ -274,7 +276,7 @@ class SelectionField(BaseField):
     """One of a list."""
 
     type: Literal["selection"]
-    default: Scalar | None = None
+    default: Scalar | None = Field(None, description=_DEFAULT)
     oneof: Options | None = Field(
         None, description="The options: scalars or {value, label, description}."
     )
@@ -291,7 +293,7 @@ class MultiselectField(BaseField):
     """Some of a list."""
 
     type: Literal["multiselect"]
-    default: Many[Scalar] | None = None
+    default: Many[Scalar] | None = Field(None, description=_DEFAULT)
     options: Options | None = Field(
         None, description="The options: scalars or {value, label, description}."
     )
@@ -315,7 +317,7 @@ class SecretField(BaseField):
     """A text that is stored encrypted and never shown again."""
 
     type: Literal["secret"]
-    default: str | None = None
+    default: str | None = Field(None, description=_DEFAULT)
     min_length: Count | None = Field(None, description="Fewest characters.")
 
 
@@ -332,7 +334,7 @@ class InstanceField(BaseField):
     """One of the running services that the person may see."""
 
     type: Literal["instance"]
-    default: str | None = None
+    default: str | None = Field(None, description=_DEFAULT)
     catalog_item: str | None = Field(None, description="Only instances of this item.")
     version: RangeText | None = Field(None, description="Only instances of these versions.")
 
@@ -341,14 +343,14 @@ class UserField(BaseField):
     """A person, as a Slack user id."""
 
     type: Literal["user"]
-    default: str | None = None
+    default: str | None = Field(None, description=_DEFAULT)
 
 
 class TeamField(BaseField):
     """A team's name."""
 
     type: Literal["team"]
-    default: str | None = None
+    default: str | None = Field(None, description=_DEFAULT)
 
 
 AnyField = (

@@ -74,23 +74,23 @@ class Bearer(Model):
     """A token in the Authorization header."""
 
     type: Literal["bearer"]
-    token: Template
+    token: Template = Field(description="The token; most often a secret.")
 
 
 class Basic(Model):
     """Name and password in the Authorization header."""
 
     type: Literal["basic"]
-    username: Template
-    password: Text
+    username: Template = Field(description="The name.")
+    password: Text = Field(description="The password; most often a secret.")
 
 
 class ApiKey(Model):
     """A key in a header of its own."""
 
     type: Literal["api_key"]
-    header: Template
-    value: Template
+    header: Template = Field(description="The header's name.")
+    value: Template = Field(description="The key; most often a secret.")
 
 
 Authentication = Annotated[Bearer | Basic | ApiKey, Field(discriminator="type")]
@@ -164,12 +164,15 @@ class ApprovalTemplate(Model):
     fields: Many[FieldSpec] | None = Field(None, description="What the approver fills in.")
 
 
+_TEMPLATE: Final = "What the step does; texts may be templates."
+
+
 class BaseStep(Model):
     """What every step has."""
 
     name: StepName = Field(description="Unique in its sequence; templates use it.")
     type: Template = Field(description="The type of the step.")
-    template: Any = Field(None, description="What the step does.")
+    template: Any = Field(None, description=_TEMPLATE)
     depends_on: Annotated[Many[StepName], OneOrMany()] | None = Field(
         None, description="Steps that come first; default: the step before."
     )
@@ -191,35 +194,35 @@ class TerraformStep(BaseStep):
     """Terraform or OpenTofu applies a module."""
 
     type: Literal["TerraformFile"]
-    template: TerraformTemplate
+    template: TerraformTemplate = Field(description=_TEMPLATE)
 
 
 class GitHubStep(BaseStep):
     """A GitHub Actions workflow is run."""
 
     type: Literal["GitHubWorkflow"]
-    template: GitHubTemplate
+    template: GitHubTemplate = Field(description=_TEMPLATE)
 
 
 class HttpStep(BaseStep):
     """An HTTP service is called."""
 
     type: Literal["HttpPost", "HttpPut", "HttpGet", "HttpPatch", "HttpDelete"]
-    template: HttpTemplate
+    template: HttpTemplate = Field(description=_TEMPLATE)
 
 
 class JiraStep(BaseStep):
     """A Jira issue is made."""
 
     type: Literal["JiraTicket"]
-    template: JiraTemplate
+    template: JiraTemplate = Field(description=_TEMPLATE)
 
 
 class ApprovalStep(BaseStep):
     """The sequence waits for people."""
 
     type: Literal["approval"]
-    template: ApprovalTemplate
+    template: ApprovalTemplate = Field(description=_TEMPLATE)
 
 
 HTTP_TYPES: Final = ("HttpPost", "HttpPut", "HttpGet", "HttpPatch", "HttpDelete")
@@ -233,7 +236,7 @@ class PluginStep(BaseStep):
     type: Template = Field(
         description="The plug-in's name.", json_schema_extra={"not": {"enum": list(STEP_TYPES)}}
     )
-    template: dict[str, Json] = Field(default_factory=dict)
+    template: dict[str, Json] = Field(default_factory=dict, description=_TEMPLATE)
 
 
 def _tag(value: Any) -> str | None:

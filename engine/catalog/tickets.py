@@ -60,32 +60,35 @@ class WebhookTemplate(Model):
     status_url: Text | None = Field(None, description="Where the ticket's status is asked.")
 
 
+_TEMPLATE: Final = "The ticket; texts may be templates."
+
+
 class JiraManual(Model):
     """Work for people, as a Jira issue."""
 
     system: Literal["jira"]
-    template: JiraTemplate
+    template: JiraTemplate = Field(description=_TEMPLATE)
 
 
 class ServiceNowManual(Model):
     """Work for people, as a ServiceNow record."""
 
     system: Literal["servicenow"]
-    template: ServiceNowTemplate
+    template: ServiceNowTemplate = Field(description=_TEMPLATE)
 
 
 class EmailManual(Model):
     """Work for people, as a message."""
 
     system: Literal["email"]
-    template: EmailTemplate
+    template: EmailTemplate = Field(description=_TEMPLATE)
 
 
 class WebhookManual(Model):
     """Work for people, by a webhook."""
 
     system: Literal["webhook"]
-    template: WebhookTemplate
+    template: WebhookTemplate = Field(description=_TEMPLATE)
 
 
 TICKET_SYSTEMS: Final = ("jira", "servicenow", "email", "webhook")
@@ -95,8 +98,10 @@ TICKET_SYSTEMS: Final = ("jira", "servicenow", "email", "webhook")
 class PluginManual(Model):
     """Work for people, in a system that a plug-in connects."""
 
-    system: Template = Field(json_schema_extra={"not": {"enum": list(TICKET_SYSTEMS)}})
-    template: dict[str, Json] = Field(default_factory=dict)
+    system: Template = Field(
+        description="The plug-in's name.", json_schema_extra={"not": {"enum": list(TICKET_SYSTEMS)}}
+    )
+    template: dict[str, Json] = Field(default_factory=dict, description=_TEMPLATE)
 
 
 def _tag(value: Any) -> str | None:

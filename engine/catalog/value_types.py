@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 
 from engine.catalog import fields as f
 from engine.catalog.conditions import same
-from engine.catalog.jsonschema import value_problem
 from engine.catalog.moments import Clock, parse_date, parse_moment, parse_time
 from engine.catalog.regexps import compile_pattern
 from engine.catalog.scalars import LARGEST_INTEGER, SMALLEST_INTEGER, describe
 from engine.catalog.suggest import did_you_mean
+from engine.catalog.value_schema import value_problem
 
 Json = Any
 F = TypeVar("F", bound=f.BaseField)

@@ -164,7 +164,10 @@ class PluginVerification(Model):
 
     model_config = ConfigDict(extra="allow")
 
-    type: Name = Field(json_schema_extra={"not": {"enum": list(VERIFICATION_TYPES)}})
+    type: Name = Field(
+        description="The plug-in's name.",
+        json_schema_extra={"not": {"enum": list(VERIFICATION_TYPES)}},
+    )
 
     @property
     def properties(self) -> dict[str, Any]:

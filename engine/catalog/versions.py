@@ -226,7 +226,7 @@ def _bounds(word: str, at: int, text: str) -> tuple[Version, Version | None, int
         return parse_version(word), None, 3
     partial = _PARTIAL.match(word)
     if partial is None or partial.end() != len(word):
-        offset = partial.end() if partial else 0
+        offset = max(m.end() if m else 0 for m in (partial, _VERSION.match(word)))
         raise VersionError(_range_complaint(text, at + offset), at + offset)
     numbers: list[int] = []
     for part in partial.groups():

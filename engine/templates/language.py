@@ -251,6 +251,8 @@ class _Compiler:
                 keys.append(self._subscript(node))
                 node = node.node
             else:
+                for key in keys:
+                    _check_name(key, node.lineno)
                 return _subscripts(self.expression(node), keys[::-1])
         chain: list[str | int] = [node.name]
         keys.reverse()

@@ -11,7 +11,6 @@ from engine.catalog.checks.subject import Placed, Subject
 from engine.catalog.conditions import same
 from engine.catalog.documents import CatalogBundle
 from engine.catalog.findings import Path
-from engine.catalog.jsonschema import schema_problems
 from engine.catalog.moments import (
     ALLOWED_DATE,
     Clock,
@@ -22,6 +21,7 @@ from engine.catalog.moments import (
     parse_time,
 )
 from engine.catalog.steps import find_cycle
+from engine.catalog.value_schema import schema_problems
 from engine.catalog.value_types import Refused, Surroundings, check_value
 from engine.errors import InvalidInput
 from engine.jsonpaths import check_path

@@ -321,7 +321,7 @@ def _bounded(words: str, good: Callable[[Any, Any], bool]) -> Callable[[Any, Any
 
 def _required(names: list[str], value: Any) -> str | None:
     missing = [name for name in names if name not in value] if isinstance(value, dict) else []
-    return f"{', '.join(missing)} must be given" if missing else None
+    return f"this lacks {', '.join(missing)}" if missing else None
 
 
 def _dependent(needs: dict[str, list[str]], value: Any) -> str | None:

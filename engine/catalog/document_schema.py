@@ -52,9 +52,10 @@ def _own_type_field(definitions: Mapping[str, Json], types: OwnTypes | None) -> 
     for key in ("min_length", "max_length", "regexp", "format", "default"):
         del common[key]
     if types is None:
-        name: dict[str, Json] = {"type": "string", "not": {"enum": sorted(BUILT_IN)}}
+        allowed: dict[str, Json] = {"not": {"enum": sorted(BUILT_IN)}}
     else:
-        name = {"type": "string", "enum": sorted(types.names)}
+        allowed = {"enum": sorted(types.names)}
+    name = {"description": "The type's name.", "type": "string", **allowed}
     return {
         "title": "OwnTypeField",
         "description": "A field of a type that the organisation defines in types.yaml.",
