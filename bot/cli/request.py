@@ -406,14 +406,23 @@ def _secret_names(engine: Engine, details: Any) -> set[str]:
 
 def _print(invocation: Invocation, view: RequestView, *, steps: bool) -> None:
     data = asdict(view)
-    text = lines({name: data[name] for name in _SHOWN if data.get(name) is not None})
+    parts = [lines({name: data[name] for name in _SHOWN if data.get(name) is not None})]
     if steps and view.steps:
         rows = [
             {**asdict(step), "attempts": len(step.attempts), "error": _last_error(step)}
             for step in view.steps
         ]
-        text += "\n\n" + table(rows, ["name", "type", "status", "attempts", "error"])
-    invocation.output.record(data, text=text)
+        parts.append(table(rows, ["name", "type", "status", "attempts", "error"]))
+    tickets = [*view.tickets, *(ticket for step in view.steps for ticket in step.tickets)]
+    if tickets:
+        rows = [{**asdict(ticket), "ticket": ticket.ticket_id} for ticket in tickets]
+        parts.append(table(rows, ["ticket", "type", "status", "url"]))
+    invocation.output.record(data, text="\n\n".join(parts))
+    if view.can_resume and invocation.output.format == "table":
+        invocation.output.note(
+            "\nGo on with `pao request resume`, `retry`, `skip` or `resolve`"
+            f" {view.request_id}, or end it with `abort`."
+        )
 
 
 _SHOWN = [
