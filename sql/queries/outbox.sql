@@ -45,7 +45,7 @@ INSERT INTO manual_tickets (
     request_id, step_id, ticket_system, ticket_id, ticket_url, ticket_type, status, summary,
     idempotency_key, next_poll_at, external_status, external, resolved_at)
 VALUES (
-    %(request_id)s, %(step_id)s, %(system)s, %(ticket_id)s, %(url)s, %(type)s, %(status)s,
+    %(request_id)s, %(step_id)s, %(system)s, %(ticket_id)s, %(url)s, %(type)s, %(status)s::text,
     %(summary)s, %(key)s, clock_timestamp() + make_interval(secs => %(delay)s::double precision),
     %(external_status)s, %(external)s,
     CASE WHEN %(status)s::text IN ('resolved', 'closed') THEN clock_timestamp() END)
@@ -73,7 +73,7 @@ RETURNING t.id, t.request_id, t.step_id, t.ticket_system AS system, t.ticket_id,
 -- name: update_ticket
 -- Keep a ticket's status; a ticket that is done is asked for no more.
 UPDATE manual_tickets
-SET status = %(status)s, external_status = %(external_status)s, updated_at = clock_timestamp(),
+SET status = %(status)s::text, external_status = %(external_status)s, updated_at = clock_timestamp(),
     ticket_url = coalesce(%(url)s, ticket_url),
     resolved_at = CASE WHEN %(status)s::text IN ('resolved', 'closed')
         THEN coalesce(resolved_at, clock_timestamp()) END,
