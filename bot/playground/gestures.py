@@ -1,4 +1,4 @@
-"""What people do in Slack: type, click, choose, submit, close; each reaches the app as a payload.
+"""What people do in Slack: click, choose, submit, close; each reaches the app as a payload.
 
 A gesture returns when the app has acknowledged it, or when Slack has given up and told the person.
 What the app does after its acknowledgement arrives later, through the Web API.
@@ -6,13 +6,10 @@ What the app does after its acknowledgement arrives later, through the Web API.
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from bot.playground import payloads
-from bot.playground.delivery import Delivery, Envelope, NotAcknowledged, deliver_event
+from bot.playground.delivery import NotAcknowledged
 from bot.playground.inputs import (
     VALUE_KEYS,
     State,
@@ -22,9 +19,7 @@ from bot.playground.inputs import (
     entry_of,
 )
 from bot.playground.limits import (
-    MESSAGE_TEXT,
     check_field_errors,
-    check_message,
     check_suggestions,
     check_view,
     elements_in,
@@ -32,142 +27,25 @@ from bot.playground.limits import (
 from bot.playground.refusals import JsonObject, Refused
 from bot.playground.surfaces import Surface, find_element, surface_id
 from bot.playground.views import View, Views
-from bot.playground.workspace import BOT_USER_ID, Channel, Message, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Mapping
 
-    from bot.playground.installation import Installation
+    from bot.playground.dispatch import Dispatch
+    from bot.playground.workspace import Workspace
 
-ACK_SECONDS = 3.0
-EVENT_PAUSES = (0.0, 60.0, 300.0)
-"""Slack delivers an unacknowledged event again: at once, after a minute, after five."""
-
-SLACKBOT = "USLACKBOT"
-KEPT_NOTICES = 20
 TROUBLE = "We had some trouble connecting. Try again?"
 
 
 class Gestures:
-    """The hands of everybody in the workspace."""
+    """What everybody in the workspace does with blocks, modals and profiles."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        views: Views,
-        installation: Installation,
-        *,
-        ack_seconds: float = ACK_SECONDS,
-        event_pauses: tuple[float, ...] = EVENT_PAUSES,
-    ) -> None:
+    def __init__(self, workspace: Workspace, views: Views, dispatch: Dispatch) -> None:
         self.workspace = workspace
         self.views = views
-        self.installation = installation
-        self.notices: dict[str, list[str]] = defaultdict(list)
-        self.delivery: Delivery
-        self.response_base = ""
-        self._ack_seconds = ack_seconds
-        self._event_pauses = event_pauses
+        self.dispatch = dispatch
         self._message_states: dict[tuple[str, str], State] = {}
         self._offered: dict[tuple[str, str, str], list[JsonObject]] = {}
-        self._events: set[asyncio.Task[None]] = set()
-
-    async def stop(self) -> None:
-        """Give up the events that are not delivered yet."""
-        for task in self._events:
-            task.cancel()
-        await asyncio.gather(*self._events, return_exceptions=True)
-
-    # The message box
-
-    async def say(
-        self, user: str, channel_id: str, text: str, thread_ts: str | None = None
-    ) -> None:
-        """Send what stands in the message box: a slash command or a plain message."""
-        channel = self.workspace.channel(channel_id)
-        if len(text) > MESSAGE_TEXT:
-            over = len(text) - MESSAGE_TEXT
-            self._slackbot(
-                user,
-                channel,
-                f"Your message is {over:,} characters too long: Slack takes {MESSAGE_TEXT:,}. "
-                "It was not sent. Shorten it and send it again.",
-            )
-        elif text.startswith("/"):
-            await self.command(user, channel_id, text, thread_ts)
-        elif text.strip():
-            await self._message(user, channel, text, thread_ts)
-
-    async def command(
-        self, user: str, channel_id: str, text: str, thread_ts: str | None = None
-    ) -> None:
-        """Send a slash command, as `/pao catalog`."""
-        person, channel = self.workspace.person(user), self.workspace.channel(channel_id)
-        name, _, words = text.partition(" ")
-        if name not in {command.name for command in self.installation.commands}:
-            self._slackbot(
-                user,
-                channel,
-                f"`{name}` is not a valid command. In Slack, all messages that start with the "
-                '"/" character are interpreted as commands.',
-            )
-            return
-        if thread_ts is not None:
-            self._slackbot(user, channel, f"`{name}` is not supported in threads. Sorry!")
-            return
-        payload = payloads.command(
-            person,
-            channel,
-            name,
-            words.strip(),
-            trigger_id=self.views.pull_trigger(user),
-            response_url=self._response_url(channel, user),
-        )
-        try:
-            answer = await self._deliver("slash_commands", payload)
-            self._answer_command(user, channel, text, answer)
-        except NotAcknowledged as missed:
-            self._slackbot(user, channel, f"`{name}` failed with the error `{missed.reason}`")
-        except Refused:
-            self._slackbot(
-                user, channel, f"`{name}` failed with the error `invalid_command_response`"
-            )
-
-    def _answer_command(self, user: str, channel: Channel, typed: str, answer: JsonObject) -> None:
-        in_channel = answer.get("response_type") == "in_channel"
-        if in_channel:
-            self.workspace.post(channel, user, escape(typed))
-        if answer.get("text") or answer.get("blocks"):
-            text, blocks = check_message(answer)
-            only_for = None if in_channel else user
-            self.workspace.post(channel, BOT_USER_ID, text or "", blocks, only_for=only_for)
-
-    async def _message(self, user: str, channel: Channel, text: str, thread_ts: str | None) -> None:
-        message = self.workspace.post(
-            channel, user, self._mentions(escape(text)), thread_ts=thread_ts
-        )
-        if BOT_USER_ID not in channel.members:
-            return
-        direct = channel.person is not None
-        content: JsonObject = {
-            **message.as_slack(),
-            "channel": channel.id,
-            "channel_type": "im" if direct else "channel",
-            "event_ts": message.ts,
-        }
-        self.event("message.im" if direct else "message.channels", content)
-        if f"<@{BOT_USER_ID}>" in message.text and not direct:
-            self.event("app_mention", {**content, "type": "app_mention"})
-
-    def _mentions(self, text: str) -> str:
-        names = {person.name: person.id for person in self.workspace.people.values()}
-        names[self.installation.name.lower()] = BOT_USER_ID
-
-        def mention(found: re.Match[str]) -> str:
-            known = names.get(found[1].lower())
-            return f"<@{known}>" if known else found[0]
-
-        return re.sub(r"@([\w.-]+)", mention, text)
 
     # Blocks
 
@@ -192,9 +70,9 @@ class Gestures:
             "action_ts": self.workspace.next_ts(),
         }
         try:
-            await self._deliver("interactive", self._action_payload(user, surface, action))
+            await self.dispatch.interact(self._action_payload(user, surface, action))
         except NotAcknowledged as missed:
-            self._notice(user, f"The app did not respond ({missed.reason}). Try again?")
+            self.dispatch.notify(user, f"The app did not respond ({missed.reason}). Try again?")
 
     def _touch(
         self, user: str, surface: Surface, block: JsonObject, element: JsonObject, value: object
@@ -226,7 +104,7 @@ class Gestures:
             action,
             self.state_of(user, surface),
             trigger_id=self.views.pull_trigger(user),
-            response_url=self._response_url(channel, user, surface),
+            response_url=self.dispatch.response_url(channel, user, surface),
         )
 
     async def suggest(
@@ -254,13 +132,15 @@ class Gestures:
             self._suggestion_place(surface),
         )
         try:
-            answer = await self._deliver("interactive", payload)
+            answer = await self.dispatch.interact(payload)
             check_suggestions(answer)
         except NotAcknowledged as missed:
-            self._notice(user, f"The options could not be loaded ({missed.reason}).")
+            self.dispatch.notify(user, f"The options could not be loaded ({missed.reason}).")
             return {"options": []}
         except Refused as refused:
-            self._notice(user, f"The options could not be loaded: {'; '.join(refused.messages)}")
+            self.dispatch.notify(
+                user, f"The options could not be loaded: {'; '.join(refused.messages)}"
+            )
             return {"options": []}
         place = (surface_id(surface), block["block_id"], element["action_id"])
         known = self._offered.setdefault(place, [])
@@ -325,14 +205,14 @@ class Gestures:
             response_urls=self._submission_urls(user, view),
         )
         try:
-            answer = await self._deliver("interactive", payload)
+            answer = await self.dispatch.interact(payload)
             self._answer_submission(user, view, answer)
         except NotAcknowledged:
             view.trouble = TROUBLE
         except Refused as refused:
             view.trouble = TROUBLE
             reasons = "; ".join(refused.messages) or refused.error
-            self._notice(user, f"Slack refused the app's answer: {reasons}")
+            self.dispatch.notify(user, f"Slack refused the app's answer: {reasons}")
         self.workspace.changed()
 
     def _answer_submission(self, user: str, view: View, answer: JsonObject) -> None:
@@ -362,7 +242,7 @@ class Gestures:
                 channel = self.workspace.channel(view.state[place][key])
                 urls.append(
                     {
-                        "response_url": self._response_url(channel, user),
+                        "response_url": self.dispatch.response_url(channel, user),
                         "channel_id": channel.id,
                         "block_id": block["block_id"],
                         "action_id": element["action_id"],
@@ -381,13 +261,7 @@ class Gestures:
         for view in gone:
             if view.content.get("notify_on_close"):
                 payload = payloads.closed(person, view, is_cleared=is_cleared)
-                self._in_background(self._deliver_quietly(payload))
-
-    async def _deliver_quietly(self, payload: JsonObject) -> None:
-        try:
-            await self._deliver("interactive", payload)
-        except NotAcknowledged as missed:
-            self._notice(payload["user"]["id"], f"The app did not respond ({missed.reason}).")
+                self.dispatch.report(payload)
 
     # Elsewhere
 
@@ -400,9 +274,9 @@ class Gestures:
             action_ts=self.workspace.next_ts(),
         )
         try:
-            await self._deliver("interactive", payload)
+            await self.dispatch.interact(payload)
         except NotAcknowledged as missed:
-            self._notice(user, f"The app did not respond ({missed.reason}). Try again?")
+            self.dispatch.notify(user, f"The app did not respond ({missed.reason}). Try again?")
 
     def open_home(self, user: str, tab: str = "home") -> None:
         """Look at the app's Home (or `messages`) tab."""
@@ -416,7 +290,7 @@ class Gestures:
         home = self.views.homes.get(user)
         if home is not None and tab == "home":
             content["view"] = home.as_slack()
-        self.event("app_home_opened", content)
+        self.dispatch.event("app_home_opened", content)
 
     def change_person(self, user: str, **changes: Any) -> None:
         """Change a profile (`real_name`, `email`, `deleted`, ...) and tell the app."""
@@ -424,37 +298,4 @@ class Gestures:
         for name, value in changes.items():
             setattr(person, name, value)
         self.workspace.changed()
-        self.event("user_change", {"type": "user_change", "user": person.as_slack()})
-
-    def event(self, name: str, content: JsonObject) -> None:
-        """Send an event that the app is subscribed to; `name` as in the manifest."""
-        if name in self.installation.events:
-            payload = payloads.event(content, event_time=int(self.workspace.clock()))
-            self._in_background(
-                deliver_event(self.delivery, payload, self._ack_seconds, self._event_pauses)
-            )
-
-    # Inside
-
-    async def _deliver(self, kind: Any, payload: JsonObject) -> JsonObject:
-        return await self.delivery.deliver(Envelope(kind, payload), self._ack_seconds)
-
-    def _response_url(self, channel: Channel, user: str, message: Message | None = None) -> str:
-        return self.response_base + self.workspace.open_response_url(channel, user, message)
-
-    def _slackbot(self, user: str, channel: Channel, text: str) -> None:
-        self.workspace.post(channel, SLACKBOT, text, only_for=user)
-
-    def _notice(self, user: str, text: str) -> None:
-        self.notices[user] = [*self.notices[user], text][-KEPT_NOTICES:]
-        self.workspace.changed()
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._events.add(task)
-        task.add_done_callback(self._events.discard)
-
-
-def escape(text: str) -> str:
-    """Return text as Slack stores what people type."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        self.dispatch.event("user_change", {"type": "user_change", "user": person.as_slack()})

@@ -27,7 +27,7 @@ from bot.playground.workspace import (
 )
 
 if TYPE_CHECKING:
-    from bot.playground.gestures import Gestures
+    from bot.playground.installation import Installation
     from bot.playground.sockets import Sockets
     from bot.playground.views import View, Views
 
@@ -87,7 +87,7 @@ class WebApi:
         self,
         workspace: Workspace,
         views: Views,
-        gestures: Gestures,
+        installation: Installation,
         sockets: Sockets,
         *,
         bot_token: str,
@@ -95,7 +95,7 @@ class WebApi:
     ) -> None:
         self.workspace = workspace
         self.views = views
-        self.gestures = gestures
+        self.installation = installation
         self.sockets = sockets
         self.base_url = ""
         self._tokens = {bot_token: "bot", app_token: "app"}
@@ -122,13 +122,13 @@ class WebApi:
             raise Refused("invalid_auth")
         if kind != known.caller:
             raise Refused("not_allowed_token_type")
-        scopes = self.gestures.installation.scopes
+        scopes = self.installation.scopes
         if known.scope is not None and known.scope not in scopes:
             raise Refused("missing_scope", needed=known.scope, provided=",".join(sorted(scopes)))
 
     def has_scope(self, scope: str) -> bool:
         """Say whether the app was granted a scope."""
-        return scope in self.gestures.installation.scopes
+        return scope in self.installation.scopes
 
 
 def _decoded(arguments: JsonObject) -> JsonObject:
@@ -172,7 +172,7 @@ def _auth_test(api: WebApi, _given: JsonObject) -> JsonObject:
     return {
         "url": api.base_url,
         "team": TEAM_DOMAIN,
-        "user": api.gestures.installation.name.lower(),
+        "user": api.installation.name.lower(),
         "team_id": TEAM_ID,
         "user_id": BOT_USER_ID,
         "bot_id": BOT_ID,

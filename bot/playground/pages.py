@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bot.playground.engine_panel import EnginePanel
     from bot.playground.faults import Faults
     from bot.playground.gestures import Gestures
+    from bot.playground.message_box import MessageBox
     from bot.playground.safety import Doorkeeper
     from bot.playground.surfaces import Surface
     from bot.playground.views import View
@@ -42,9 +43,16 @@ class Pages:
     """Serves the page to the browser that the doorkeeper let in."""
 
     def __init__(
-        self, gestures: Gestures, faults: Faults, doorkeeper: Doorkeeper, panel: EnginePanel | None
+        self,
+        box: MessageBox,
+        gestures: Gestures,
+        faults: Faults,
+        doorkeeper: Doorkeeper,
+        panel: EnginePanel | None,
     ) -> None:
+        self._box = box
         self._gestures = gestures
+        self._dispatch = gestures.dispatch
         self._workspace = gestures.workspace
         self._views = gestures.views
         self._faults = faults
@@ -123,7 +131,7 @@ class Pages:
                 "messages": self._messages(channel, user),
                 "views": [self._view(view) for view in self._views.stacks.get(user, [])],
                 "home": self._view(self._views.homes[user]) if user in self._views.homes else None,
-                "notices": self._gestures.notices[user],
+                "notices": self._dispatch.notices[user],
                 "faults": self._fault_switches(),
                 "engine": self._panel is not None,
             }
@@ -136,7 +144,7 @@ class Pages:
         return next(iter(self._workspace.channels))
 
     def _app(self) -> JsonObject:
-        installed = self._gestures.installation
+        installed = self._dispatch.installation
         return {
             "id": BOT_USER_ID,
             "name": installed.name,
@@ -214,9 +222,7 @@ class Pages:
 
     async def _say(self, request: Request) -> Response:
         body = await _body(request)
-        await self._gestures.say(
-            body["user"], body["channel"], str(body["text"]), body.get("thread_ts")
-        )
+        await self._box.say(body["user"], body["channel"], str(body["text"]), body.get("thread_ts"))
         return _done()
 
     async def _click(self, request: Request) -> Response:
@@ -271,7 +277,7 @@ class Pages:
         return _done()
 
     async def _dismiss(self, request: Request) -> Response:
-        self._gestures.notices[(await _body(request))["user"]].clear()
+        self._dispatch.notices[(await _body(request))["user"]].clear()
         self._workspace.changed()
         return _done()
 

@@ -19,9 +19,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from bot.playground.delivery import SignedRequests
+from bot.playground.dispatch import ACK_SECONDS, EVENT_PAUSES, Dispatch
 from bot.playground.faults import Fault, Faults
-from bot.playground.gestures import ACK_SECONDS, EVENT_PAUSES, Gestures
+from bot.playground.gestures import Gestures
 from bot.playground.installation import Installation, default_installation
+from bot.playground.message_box import MessageBox
 from bot.playground.methods import WebApi
 from bot.playground.pages import Pages
 from bot.playground.refusals import JsonObject, Refused
@@ -80,26 +82,28 @@ class Playground:
         self.views = Views(clock)
         self.sockets = Sockets(clock)
         self.faults = Faults(clock)
-        self.gestures = Gestures(
+        self.installation = installation or default_installation()
+        self.dispatch = Dispatch(
             self.workspace,
-            self.views,
-            installation or default_installation(),
+            self.installation,
+            self.sockets,
             ack_seconds=ack_seconds,
             event_pauses=event_pauses,
         )
-        self.gestures.delivery = self.sockets
+        self.box = MessageBox(self.workspace, self.views, self.dispatch)
+        self.gestures = Gestures(self.workspace, self.views, self.dispatch)
         if request_url is not None:
             self.deliver_to(request_url)
         self.web_api = WebApi(
             self.workspace,
             self.views,
-            self.gestures,
+            self.installation,
             self.sockets,
             bot_token=self.bot_token,
             app_token=self.app_token,
         )
         self._doorkeeper = Doorkeeper(token or secrets.token_urlsafe(24))
-        self._pages = Pages(self.gestures, self.faults, self._doorkeeper, panel)
+        self._pages = Pages(self.box, self.gestures, self.faults, self._doorkeeper, panel)
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -120,7 +124,7 @@ class Playground:
 
     def deliver_to(self, request_url: str) -> None:
         """Send signed HTTP requests to that address from now on, in place of Socket Mode."""
-        self.gestures.delivery = SignedRequests(
+        self.dispatch.delivery = SignedRequests(
             request_url, self.signing_secret, self.workspace.clock
         )
 
@@ -132,7 +136,7 @@ class Playground:
         self.sockets.accepting = True
         self._doorkeeper.cookie_name = f"playground_{self.port}"
         self.web_api.base_url = self.base_url
-        self.gestures.response_base = self.base_url + "response/"
+        self.dispatch.response_base = self.base_url + "response/"
         config = uvicorn.Config(
             self._app(), lifespan="off", log_config=None, access_log=False, ws="websockets-sansio"
         )
@@ -145,7 +149,7 @@ class Playground:
         if self._server is None or self._serving is None:
             return
         self._pages.stop()
-        await self.gestures.stop()
+        await self.dispatch.stop()
         self.sockets.accepting = False
         await self.sockets.drop()
         self._server.should_exit = True
@@ -179,7 +183,7 @@ class Playground:
             return JSONResponse(refused.answer(), headers=self._scopes())
 
     def _scopes(self) -> dict[str, str]:
-        return {"x-oauth-scopes": ",".join(sorted(self.gestures.installation.scopes))}
+        return {"x-oauth-scopes": ",".join(sorted(self.installation.scopes))}
 
     async def _respond(self, request: Request) -> Response:
         try:

@@ -132,7 +132,7 @@ async def test_signed_requests_reach_an_app_over_http():
             await client.views_publish(user_id=event["user"], view={"type": "home", "blocks": []})
 
         async with serving(app, listener):
-            delivery = twin.playground.gestures.delivery
+            delivery = twin.playground.dispatch.delivery
             assert await delivery.verify()
             await twin.command("bob", "general", "/pao status")
             [shown] = twin.ephemerals("bob")

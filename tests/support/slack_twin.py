@@ -94,11 +94,11 @@ class SlackTwin:
 
     async def command(self, user: str, channel: str, text: str) -> None:
         """Send a slash command, as `/pao catalog`."""
-        await self.playground.gestures.command(self.user(user), self.channel(channel).id, text)
+        await self.playground.box.command(self.user(user), self.channel(channel).id, text)
 
     async def say(self, user: str, channel: str, text: str, thread: str | None = None) -> None:
         """Type into the message box: a plain message or a command."""
-        await self.playground.gestures.say(self.user(user), self.channel(channel).id, text, thread)
+        await self.playground.box.say(self.user(user), self.channel(channel).id, text, thread)
 
     async def click(
         self,
@@ -215,7 +215,7 @@ class SlackTwin:
 
     def notices(self, user: str) -> list[str]:
         """Return the client's warnings to a person: an app that did not answer, and the like."""
-        return list(self.playground.gestures.notices[self.user(user)])
+        return list(self.playground.dispatch.notices[self.user(user)])
 
     # Names and waiting
 
