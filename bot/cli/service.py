@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine import DecommissionCheck, DependencyView, InstanceView
+
+Direction = Literal["providers", "dependents", "both"]
 
 service = group("service", "Look at running services, change and retire them.")
 
@@ -47,6 +49,7 @@ HISTORY_COLUMNS = [
     "upgrade_duration_seconds",
     "rollback_available",
 ]
+TIMELINE_COLUMNS = ["at", "kind", "request_id", "data"]
 OPERATION_COLUMNS = [
     "operation_type",
     "operation_name",
@@ -118,11 +121,20 @@ async def get(invocation: Invocation, *, instance_id: str, user_id: str | None) 
 
 @service.command("history")
 @click.argument("instance_id")
+@click.option("--timeline", is_flag=True, help="Everything that happened to it, oldest first.")
 @as_option
-async def history(invocation: Invocation, *, instance_id: str, user_id: str | None) -> None:
+async def history(
+    invocation: Invocation, *, instance_id: str, timeline: bool, user_id: str | None
+) -> None:
     """Show how the updates and upgrades of a service ended, newest first."""
     async with invocation.engine() as engine:
-        entries = await engine.history(await acting(engine, user_id), instance_id)
+        actor = await acting(engine, user_id)
+        if timeline:
+            happened = await engine.instance_timeline(actor, instance_id)
+            rows = [asdict(entry) for entry in happened]
+            invocation.output.rows(rows, TIMELINE_COLUMNS, empty="Nothing is known of it.")
+            return
+        entries = await engine.instance_history(actor, instance_id)
     invocation.output.rows(
         [asdict(entry) for entry in entries],
         HISTORY_COLUMNS,
@@ -134,7 +146,7 @@ async def history(invocation: Invocation, *, instance_id: str, user_id: str | No
 @click.argument("instance_id")
 @click.option(
     "--direction",
-    type=click.Choice(["providers", "dependents", "both"]),
+    type=click.Choice(get_args(Direction)),
     default="both",
     show_default=True,
     help="What it needs, what needs it, or both.",
@@ -145,7 +157,7 @@ async def dependencies(
     invocation: Invocation,
     *,
     instance_id: str,
-    direction: str,
+    direction: Direction,
     picture: str | None,
     user_id: str | None,
 ) -> None:
@@ -153,7 +165,7 @@ async def dependencies(
     async with invocation.engine() as engine:
         actor = await acting(engine, user_id)
         if picture:
-            drawn = await engine.instance_picture(actor, instance_id, direction)
+            drawn = await engine.instance_graph(actor, instance_id, direction)
             invocation.output.record({"mermaid": drawn}, text=drawn)
             return
         found = await engine.instance_dependencies(actor, instance_id, direction)
@@ -170,7 +182,7 @@ async def dependencies(
 async def operations(invocation: Invocation, *, instance_id: str, user_id: str | None) -> None:
     """Show which updates and upgrades a service may get, and why not the others."""
     async with invocation.engine() as engine:
-        found = await engine.operations(await acting(engine, user_id), instance_id)
+        found = await engine.instance_operations(await acting(engine, user_id), instance_id)
     invocation.output.rows(
         [asdict(operation) for operation in found],
         OPERATION_COLUMNS,
