@@ -245,6 +245,11 @@ class Component(Model):
         """The name that the rest of the bundle refers to."""
         return self.name or slugify(self.catalog_item)
 
+    @property
+    def starts_enabled(self) -> bool:
+        """Whether an optional item is on before anybody chooses; off unless it says so."""
+        return self.default_enabled is True
+
 
 class Bundle(Model):
     """What a bundle is made of."""

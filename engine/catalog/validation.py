@@ -97,7 +97,7 @@ def validate_set(files: Mapping[str, bytes], layout: Layout, known: Known | None
     types, findings = types_of(files, layout)
     results = [
         read_file(path, content, layout, types=types, known=known)
-        for path, content in files.items()
+        for path, content in sorted(files.items())
         if layout.is_document(path)
     ]
     report = judge(results, layout)
@@ -108,7 +108,7 @@ def validate_set(files: Mapping[str, bytes], layout: Layout, known: Known | None
 
 def types_of(files: Mapping[str, bytes], layout: Layout) -> tuple[OwnTypes, list[Finding]]:
     """Read the own types of a repository."""
-    found = {path: read(path, content) for path, content in files.items() if layout.is_types(path)}
+    found = {p: read(p, content) for p, content in sorted(files.items()) if layout.is_types(p)}
     return read_types(found) if found else (OwnTypes(), [])
 
 

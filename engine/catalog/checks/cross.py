@@ -274,14 +274,20 @@ def _check_edges(
         here = (*path, "depends_on", index)
         here = here if subject.source.has(here) else (*path, "depends_on")
         _check_edge(subject, here, component, name, keys)
-    off = {c.key for p, c in placed if p[1] == "optional_items" and c.default_enabled is False}
+    off = {other.key for place, other in placed if _is_off(place, other)}
     for index, edge in enumerate(component.dependencies):
         here = (*path, "dependencies", index, "on")
         _check_edge(subject, here, component, edge.on, keys)
-        is_required = path[1] == "required_items"
-        if edge.required and is_required and edge.on in off:
+        is_on = path[1] == "required_items" or component.starts_enabled
+        if edge.required and is_on and edge.on in off:
             message = f"{component.key} cannot be without {edge.on}, which is off at first"
             subject.error("disabled-component", here, message)
+
+
+def _is_off(path: Path, component: Component) -> bool:
+    """Whether a component is off unless somebody chooses it, and no condition decides."""
+    is_decided = component.enabled_when is not None and component.default_enabled is None
+    return path[1] == "optional_items" and not is_decided and not component.starts_enabled
 
 
 def _check_edge(
