@@ -34,7 +34,9 @@ async def doctor(invocation: Invocation) -> int:
         _python,
         _git,
         _terraform,
+        _browser,
         _database,
+        _encryption,
         _catalog,
         _slack,
     ]
@@ -67,6 +69,32 @@ async def _terraform(invocation: Invocation) -> Finding:
         "failed" if named else "warning",
         f"{named or 'terraform or tofu'} is not on PATH",
         "TerraformFile steps need it: install Terraform or OpenTofu, or set PAO_TERRAFORM_BIN",
+    )
+
+
+async def _browser(_: Invocation) -> Finding:
+    path = shutil.which("chromium") or shutil.which("chromium-headless-shell")
+    if path is not None:
+        return Finding("browser", "ok", path)
+    return Finding(
+        "browser",
+        "warning",
+        "chromium is not on PATH",
+        "Only PAO's own browser test needs it: apt install chromium",
+    )
+
+
+async def _encryption(invocation: Invocation) -> Finding:
+    settings = invocation.settings
+    if settings.encryption_keys:
+        return Finding("encryption", "ok", f"{len(settings.encryption_keys)} keys")
+    if invocation.database.embedded is not None:
+        return Finding("encryption", "ok", f"a key of its own in {settings.data_dir}")
+    return Finding(
+        "encryption",
+        "warning",
+        "no keys, so no secret can be kept",
+        "Set PAO_ENCRYPTION_KEYS to a Fernet key",
     )
 
 

@@ -60,7 +60,12 @@ def test_doctor_tells_what_is_there(pao: Pao) -> None:
     found = {line["check"]: line["result"] for line in answer.json}
     assert answer.code == 0
     assert found["database"] == "ok"
-    assert found["slack"] == "warning"
+    assert (found["slack"], found["encryption"]) == ("warning", "ok")
+
+
+def test_doctor_warns_where_no_secret_could_be_kept(pao: Pao, dsn: str) -> None:
+    answer = pao("doctor", "--output", "json", "--database-url", dsn)
+    assert {line["check"]: line["result"] for line in answer.json}["encryption"] == "warning"
 
 
 def test_doctor_names_a_tool_that_is_missing(pao: Pao) -> None:
