@@ -83,6 +83,8 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class TicketView:
+    """A manual ticket in the outside system that it was made in."""
+
     ticket_id: str | None
     """None while the ticket is being created (status "creating")."""
     system: str
@@ -95,6 +97,8 @@ class TicketView:
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
+    """One execution of a step, with what it met."""
+
     attempt_number: int
     status: str
     started_at: datetime
@@ -111,6 +115,8 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
+    """A step of a request, with its attempts and its ticket."""
+
     step_id: str
     name: str
     type: str
@@ -200,6 +206,8 @@ class AttemptLog:
 
 @dataclass(frozen=True, slots=True)
 class DependencyView:
+    """One end of a dependency, seen from the other."""
+
     relationship: Literal["provider", "dependent"]
     instance_id: str
     instance_name: str
@@ -237,6 +245,8 @@ class InstanceView:
 
 @dataclass(frozen=True, slots=True)
 class InstanceSummary:
+    """A deployed service as lists show it."""
+
     instance_id: str
     instance_name: str
     instance_state: str
