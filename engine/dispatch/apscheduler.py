@@ -64,7 +64,8 @@ class PeriodicJobs:
             await asyncio.wait(loops)
 
     async def _run(self, job: Job, due: asyncio.Event) -> None:
-        while True:
+        # The driver may turn a cancellation into an error of its own: a round that ends so is the last.
+        while self._scheduler is not None:
             await due.wait()
             due.clear()
             try:
