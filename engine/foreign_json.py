@@ -30,7 +30,7 @@ def parse_json(text: str | bytes) -> Json:
     Raises ValueError with a reason for what is no JSON or is nested too deeply.
     """
     if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
+        text = text.decode("utf-8-sig", "replace")
     try:
         value = json.loads(
             text, parse_float=_fraction, parse_int=_integer, parse_constant=lambda word: word

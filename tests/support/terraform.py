@@ -63,10 +63,14 @@ class Workbench:
 
     def context(self, template: Mapping[str, Any], **more: Any) -> Context:
         """A context of a step of its own; give `request_id` to go on with an earlier one."""
-        work_dir = self.folder / uuid.uuid4().hex
-        work_dir.mkdir()
-        given = {"request_id": f"req-{uuid.uuid4().hex}", "work_dir": work_dir} | more
+        given = {"request_id": f"req-{uuid.uuid4().hex}", "work_dir": self.new_folder()} | more
         return Context(template, **given)
+
+    def new_folder(self) -> Path:
+        """A folder for one attempt, beside those of the others."""
+        folder = self.folder / "attempts" / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        return folder
 
     async def _export(self, commit: str, path: str, target: Path) -> None:
         if path not in self.modules:

@@ -10,9 +10,24 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from tests.support.steps import Context
 from tests.support.terraform import Workbench
+
+
+@dataclass
+class KeptContext(Context):
+    """A context whose `external` outlives its process, in a file."""
+
+    kept: Path = Path("external.json")
+
+    async def remember(self, external: Mapping[str, Any]) -> None:
+        await super().remember(external)
+        self.kept.write_text(json.dumps(self.external))
 
 
 async def main(dsn: str, folder: str, given: str) -> None:
@@ -20,7 +35,12 @@ async def main(dsn: str, folder: str, given: str) -> None:
     bench = Workbench(
         dsn, Path(folder), told["modules"], {"terraform_bin": told.get("terraform_bin")}
     )
-    context = bench.context(told["template"], request_id=told["request_id"])
+    context = KeptContext(
+        told["template"],
+        work_dir=bench.new_folder(),
+        request_id=told["request_id"],
+        kept=bench.folder / "external.json",
+    )
     await bench.step.start(context)
 
 

@@ -43,6 +43,9 @@ PASSED_PREFIXES = (
 )
 """Where the providers' own credentials are looked for; nothing of PAO has these names."""
 
+PREFIX = "terraform-"
+"""With which the name of an attempt's folder begins."""
+
 MARK = "PAO_TERRAFORM_STEP"
 """Variable by which the processes of a step are found again, grandchildren included."""
 
@@ -51,8 +54,17 @@ MARK = "PAO_TERRAFORM_STEP"
 class Folders:
     """The attempt's folders: the root module, and what stands for the home of its processes."""
 
-    root: Path
-    home: Path
+    whole: Path
+
+    @property
+    def root(self) -> Path:
+        """The root module, in which terraform runs."""
+        return self.whole / "root"
+
+    @property
+    def home(self) -> Path:
+        """Home and temporary folder of terraform and its children."""
+        return self.whole / "home"
 
     @property
     def cli_config(self) -> Path:
@@ -62,8 +74,7 @@ class Folders:
 
 def make_folders(work_dir: Path) -> Folders:
     """Make the folders and the CLI configuration. Blocking; readable for us alone."""
-    attempt = Path(tempfile.mkdtemp(prefix="terraform-", dir=work_dir))
-    folders = Folders(attempt / "root", attempt / "home")
+    folders = Folders(Path(tempfile.mkdtemp(prefix=PREFIX, dir=work_dir)))
     for folder in (folders.root, folders.home):
         folder.mkdir(mode=0o700)
     folders.cli_config.write_text("disable_checkpoint = true\n")
@@ -72,7 +83,15 @@ def make_folders(work_dir: Path) -> Folders:
 
 def remove_folders(folders: Folders) -> None:
     """Remove all of it: plan files, variables and states hold secrets in clear. Blocking."""
-    shutil.rmtree(folders.root.parent, ignore_errors=True)
+    shutil.rmtree(folders.whole, ignore_errors=True)
+
+
+def remove_left_behind(folder: object, work_dir: Path) -> None:
+    """Remove what a lost worker left on this machine, if `folder` is a folder of ours. Blocking."""
+    if isinstance(folder, str) and Path(folder).name.startswith(PREFIX):
+        left = Path(folder)
+        if left.parent.parent == work_dir.parent and ".." not in left.parts:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def find_binary(setting: str | None) -> str:

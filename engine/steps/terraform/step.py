@@ -23,6 +23,7 @@ from engine.steps.terraform.environment import (
     find_binary,
     make_folders,
     remove_folders,
+    remove_left_behind,
 )
 from engine.steps.terraform.failure import LOCKED, failure, is_another_being_made, is_locked
 from engine.steps.terraform.module import (
@@ -109,8 +110,12 @@ class TerraformFile:
         mark = _mark(context, pg_dsn)
         if ended := await end_orphans(mark):
             await context.log(f"Ended {ended} processes that a lost worker had left running\n")
+        await asyncio.to_thread(
+            remove_left_behind, context.external.get("folder"), context.work_dir
+        )
         folders = await asyncio.to_thread(make_folders, context.work_dir)
         try:
+            await context.remember({"workspace": workspace, "folder": str(folders.whole)})
             await write_root_module(
                 folders.root,
                 template,
@@ -182,7 +187,6 @@ async def _plan(attempt: _Attempt) -> Plan | None:
 
 async def _apply(attempt: _Attempt) -> bool:
     """Apply the plan, whatever it holds (a plan without changes costs nothing); False if locked."""
-    await attempt.context.remember({"workspace": attempt.workspace})
     await attempt.context.check_lease()
     finished = await attempt.program.run("apply", "-json", *LOCKING, PLAN_FILE)
     if is_locked(finished):

@@ -123,10 +123,13 @@ async def test_a_worker_killed_in_any_phase_leaves_the_next_to_finish(bench, pha
     request_id, orphans = await kill_worker_during(bench, template)
     assert orphans
     (bench.folder / "go").touch()
-    context = bench.context(template, request_id=request_id)
+    external = json.loads((bench.folder / "external.json").read_text())
+    assert list((bench.folder / "attempts").rglob("terraform.tfvars.json"))
+    context = bench.context(template, request_id=request_id, external=external)
     outcome = await bench.step.start(context)
     assert isinstance(outcome, Completed)
     assert outcome.outputs == {"size": 2}
+    assert not list((bench.folder / "attempts").rglob("terraform.tfvars.json"))
     assert outcome.resources is not None
     assert [one.address for one in outcome.resources] == ["terraform_data.db"]
     assert not any(map(alive, orphans))
