@@ -96,7 +96,7 @@ async def bot(
 ) -> AsyncIterator[RunningBot]:
     """The bot, running."""
     http_server.answer("POST", "/caches", json={"address": "cache.internal:6379"})
-    http_server.answer("POST", "/queues", status=400, json={"error": "no quota"})
+    http_server.answer("POST", "/queues", status=400, json={"error": "no quota"}, times=1)
     http_server.answer("POST", "/tickets", json={"id": "OPS-1", "status": "open"})
     async with running_bot(dsn, catalog.url, tmp_path / "data") as bot:
         yield bot

@@ -30,7 +30,7 @@ async def test_without_a_channel_it_is_told_by_direct_message(bot: RunningBot) -
     await submitted(bot, None)
 
     card = await bot.card("@alice", "is failed")
-    assert "Accepted" in bot.thread(card, "@alice")
+    await bot.twin.until(lambda: "Accepted" in bot.thread(card, "@alice"))
 
 
 async def test_the_documents_channel_comes_first(bot: RunningBot, catalog: GitRepository) -> None:

@@ -54,7 +54,7 @@ async def test_abort_asks_why(bot: RunningBot) -> None:
     await bot.twin.submit("alice", form, {"reason": "not needed any more"})
 
     await bot.twin.until(lambda: "is aborted" in text_of(card))
-    assert "not needed any more" in bot.thread(card)
+    await bot.twin.until(lambda: "not needed any more" in bot.thread(card))
 
 
 async def test_a_click_on_somebody_elses_card_is_refused_in_private(bot: RunningBot) -> None:
