@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -22,9 +21,6 @@ from engine.foreign_json import Json, dump_json
 
 LARGEST_SECRET = 64 << 10
 """Bytes of a secret's file."""
-
-KEY_FILE = "encryption.key"
-"""Name of the key's file in DATA_DIR, where no ENCRYPTION_KEYS are set and the database is ours."""
 
 NEW_KEY = (
     "A key is made by `python3 -c 'import base64, os;"
@@ -190,54 +186,9 @@ class SecretScope:
         return frozenset(self._given.values())
 
 
-def generate_key() -> str:
-    """Return a new encryption key."""
-    return Fernet.generate_key().decode("ascii")
-
-
 def key_id(key: str) -> str:
     """Return the 8 characters that name a key without telling anything of it."""
     return hashlib.sha256(key.encode()).hexdigest()[:8]
-
-
-def key_in(data_dir: Path) -> str:
-    """Return the key of DATA_DIR, made when there is none yet (0600). For the embedded database.
-
-    Several processes may ask at once: the file appears whole, by a link that only one of them
-    can make.
-    """
-    file = data_dir / KEY_FILE
-    if not file.exists():
-        _make_key_file(file)
-    try:
-        return file.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"The encryption key {file} cannot be read",
-            str(error),
-            "Make the file readable for this user, or set PAO_ENCRYPTION_KEYS",
-        ) from error
-
-
-def _make_key_file(file: Path) -> None:
-    fresh = file.with_name(f"{KEY_FILE}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(descriptor, generate_key().encode() + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        try:
-            os.link(fresh, file)
-        except FileExistsError:
-            pass  # another process was first; its key is the key
-        finally:
-            fresh.unlink()
-    except OSError as error:
-        raise ConfigurationError(
-            f"The encryption key {file} cannot be made", error.strerror or str(error)
-        ) from error
 
 
 def _fernet(key: str) -> Fernet:

@@ -1,9 +1,7 @@
 """Encryption at rest, and the files that `secrets.<key>` reads."""
 
-import stat
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
+from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,12 +11,10 @@ from engine.secrets import (
     Cipher,
     SecretFiles,
     SecretUnreadable,
-    generate_key,
     key_id,
-    key_in,
 )
 
-OLD, NEW = generate_key(), generate_key()
+OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -152,13 +148,3 @@ def test_a_scope_gives_values_by_key_and_remembers_which(folder) -> None:
     scope = SecretFiles(folder).scope("platform", None)
     assert scope["token"] == "hunter22"
     assert scope.values == {"hunter22"}
-
-
-def test_the_embedded_key_is_made_once_and_for_its_owner_alone(tmp_path) -> None:
-    with ThreadPoolExecutor(8) as threads:
-        keys = set(threads.map(lambda _: key_in(tmp_path), range(16)))
-    assert len(keys) == 1
-    Cipher(list(keys))
-    file = tmp_path / "encryption.key"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [file.name for file in tmp_path.iterdir()] == ["encryption.key"]
