@@ -138,7 +138,8 @@ class Engine:
     ) -> SyncReport:
         """Bring the catalog to the last commit of its repository; `actor` None is the machine."""
         from engine.catalog.sync import Source as Repository  # noqa: PLC0415
-        from engine.catalog.sync import sync  # noqa: PLC0415 (Git is needed here only)
+        from engine.catalog.sync import Source as Repository  # noqa: PLC0415 (brings in Git)
+        from engine.catalog.sync import sync  # noqa: PLC0415
 
         async def ask(connection: Connection) -> None:
             if actor is not None:

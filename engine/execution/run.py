@@ -224,13 +224,7 @@ class _Turn:
 
     async def _verified(self, context: RunContext, result: Completed) -> Finish:
         """Judge the result by the step's verifications."""
-        result = replace(result, outputs=clean(dict(result.outputs)))
-        if size_of(result.outputs) > LARGEST_OUTPUTS:
-            raise StepFailed(
-                "outputs_too_large",
-                f"The outputs are larger than {LARGEST_OUTPUTS} bytes",
-                kind="permanent",
-            )
+        result = replace(result, outputs=_storable(result.outputs))
         verdicts: list[dict[str, Any]] = []
         for properties in () if self._claim.skip_verification else self._verifications():
             verdict = await self._check(context, properties, result)
@@ -458,6 +452,23 @@ class _Turn:
 
 def _decide(when: Any, scope: RunScope) -> bool:
     return when if isinstance(when, bool) else evaluate(str(when), scope.names)
+
+
+def _storable(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return outputs as they can be kept; StepFailed for what is too deep or too large."""
+    try:
+        kept: dict[str, Any] = clean(dict(outputs))
+    except ValueError as error:
+        raise StepFailed(
+            "outputs_not_storable", f"The outputs are {error}", kind="permanent"
+        ) from error
+    if size_of(kept) > LARGEST_OUTPUTS:
+        raise StepFailed(
+            "outputs_too_large",
+            f"The outputs are larger than {LARGEST_OUTPUTS} bytes",
+            kind="permanent",
+        )
+    return kept
 
 
 def _as_json(name: str, verdict: Verdict) -> dict[str, Any]:

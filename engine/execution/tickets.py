@@ -98,8 +98,14 @@ class Tickets:
                 lease=ITEM_LEASE,
                 request_id=self._request_id,
             )
-        for item in items:
-            await self._do(item)
+        left = list(items)
+        try:
+            while left:
+                await self._do(left[0])
+                left.pop(0)
+        finally:
+            if left:
+                await self._give_back(left)
         return len(items)
 
     async def poll(self) -> int:
@@ -129,6 +135,11 @@ class Tickets:
         except Exception as error:
             log.exception("ticket_crashed", outbox_item=item.id)
             await self._postpone(item, StepFailed(type(error).__name__, str(error)))
+
+    async def _give_back(self, items: Sequence[Item]) -> None:
+        """A worker that stops leaves no item for its lease to run out."""
+        async with transaction(self._around.pool) as connection:
+            await outbox.release(connection, items)
 
     async def _create(self, item: Item) -> None:
         """Make the ticket outside, then keep it."""

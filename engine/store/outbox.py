@@ -11,7 +11,7 @@ from uuid import UUID
 from engine.foreign_json import clean
 from engine.store import queries
 from engine.store.pool import Connection
-from engine.store.rows import jsonb, row_or_none, rows, value, values
+from engine.store.rows import jsonb, row_or_none, rows, run, value, values
 
 _sql = queries.load("outbox")
 
@@ -111,6 +111,12 @@ async def postpone(connection: Connection, item: Item, delay: float, error: str)
     parameters = {"id": item.id, "token": item.token, "delay": delay, "error": clean(error)}
     due: datetime | None = await value(connection, _sql.postpone_item, parameters)
     return due
+
+
+async def release(connection: Connection, items: Sequence[Item]) -> None:
+    """Give back claimed items that were not done."""
+    held = {"ids": [item.id for item in items], "tokens": [item.token for item in items]}
+    await run(connection, _sql.release_items, held)
 
 
 async def cancel(connection: Connection, request_id: UUID, step_id: UUID | None = None) -> int:

@@ -32,6 +32,12 @@ SET due = clock_timestamp() + make_interval(secs => %(delay)s::double precision)
 WHERE id = %(id)s AND lease_token = %(token)s AND done_at IS NULL
 RETURNING due;
 
+-- name: release_items
+-- Give back claimed items that were not done, due as before.
+UPDATE outbox o SET lease_owner = NULL, lease_expires_at = NULL, attempts = greatest(o.attempts - 1, 0)
+FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS held(id, token)
+WHERE o.id = held.id AND o.lease_token = held.token AND o.done_at IS NULL;
+
 -- name: cancel_items
 -- Give up what was still to be done for a request, or for one of its steps.
 UPDATE outbox SET cancelled = TRUE, done_at = clock_timestamp(), lease_owner = NULL, lease_expires_at = NULL
