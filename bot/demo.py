@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-import bot
 from bot.demo_cloud import DemoCloud
 from bot.manifest import manifest
 from bot.panel import Panel
 from bot.playground import Installation, Playground
 from bot.playground.workspace import default_people, default_teams
 from bot.process import SlackAccess, bot_running, open_engine, running
+from bot.shipped import shipped
 from engine.catalog.founding import BRANCH, found_repository, replace_in_documents
 from engine.errors import ConfigurationError
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bot.settings import Settings
     from engine import Engine
 
-EXAMPLES = Path(bot.__file__).parent.parent / "examples" / "catalog"
+EXAMPLES = "examples/catalog"
 
 CLOUD_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 """What the example documents call; the only loopback addresses in them."""
@@ -77,15 +77,9 @@ async def _cloud() -> AsyncIterator[DemoCloud]:
 
 def _prepared(settings: Settings, folder: Path, cloud_url: str) -> Settings:
     """Return the demo's settings, with the repository made and the settings' file written."""
-    if not EXAMPLES.is_dir():
-        raise ConfigurationError(
-            "The demo has no example catalog",
-            f"{EXAMPLES} does not exist in this installation",
-            "Run `make demo` in a clone of the repository",
-        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        catalog_url = found_repository(EXAMPLES, folder / "catalog")
+        catalog_url = found_repository(shipped(EXAMPLES), folder / "catalog")
         replace_in_documents(folder / "catalog", CLOUD_ADDRESS, cloud_url)
         changes = _changes(catalog_url)
         _write_settings(folder / "pao.yml", changes | {"data_dir": str(settings.data_dir)})

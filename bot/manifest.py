@@ -5,12 +5,12 @@ is Slack's manifest schema, version 2 (docs.slack.dev/reference/app-manifest).
 """
 
 from copy import deepcopy
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from engine import ConfigurationError, InvalidInput
+from bot.shipped import shipped
+from engine import InvalidInput
 
 FILE: Final = "manifest.yml"
 EVENTS_PATH: Final = "/slack/events"
@@ -24,7 +24,7 @@ def manifest(url: str | None = None) -> Manifest:
 
     InvalidInput where `url` is not an https address; ConfigurationError where the file is missing.
     """
-    text = _file().read_text("utf-8")
+    text = shipped(FILE).read_text("utf-8")
     found: Manifest = yaml.safe_load(text)
     return found if url is None else over_http(found, url)
 
@@ -52,12 +52,3 @@ def _checked(url: str) -> str:
             field="url",
         )
     return url.rstrip("/")
-
-
-def _file() -> Path:
-    """Return the manifest's place: the repository's root, else beside this module in a wheel."""
-    package = Path(__file__).parent
-    for place in (package.parent / FILE, package / FILE):
-        if place.is_file():
-            return place
-    raise ConfigurationError(f"{FILE} is missing from the installation", do="Install pao again")
