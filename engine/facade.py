@@ -137,7 +137,6 @@ class Engine:
         branch: str | None = None,
     ) -> SyncReport:
         """Bring the catalog to the last commit of its repository; `actor` None is the machine."""
-        from engine.catalog.sync import Source as Repository  # noqa: PLC0415
         from engine.catalog.sync import Source as Repository  # noqa: PLC0415 (brings in Git)
         from engine.catalog.sync import sync  # noqa: PLC0415
 
