@@ -342,7 +342,7 @@ class _Outcome:
         """Yield what is still wrong with files that nothing concerned."""
         for path, row in self._before.files.items():
             if path in self._survey.documents and path not in self._results:
-                yield from (Finding(**finding) for finding in row.findings)
+                yield from (Finding(**finding) for finding in row.findings or ())
 
 
 def _key(document: CheckedDocument) -> Key:

@@ -7,6 +7,7 @@ Whether what it says makes sense (names that exist, bounds in order) is engine/c
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -39,11 +40,17 @@ DependencyType = Literal["data", "network", "authentication", "configuration"]
 KINDS: Final[tuple[Kind, ...]] = ("CatalogItem", "CatalogBundle", "UpdateItem", "UpgradeItem")
 
 
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+"""What is a slug already, as most names are."""
+
+
 def slugify(name: str) -> str:
     """Return the reference key of a name: NFKD, ASCII, lower case, other runs one hyphen.
 
     The database's `slugify` gives the same. Empty when nothing of the name is left.
     """
+    if _SLUG.fullmatch(name):
+        return name
     ascii_text = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     words = "".join(c if c.isalnum() else " " for c in ascii_text).split()
     return "-".join(words)

@@ -61,7 +61,7 @@ def kind_and_name_of(defined: str) -> tuple[Kind | None, str]:
 
 def has_errors(row: FileRow) -> bool:
     """Whether the kept verdict on a file has errors."""
-    return any(finding["severity"] == "error" for finding in row.findings)
+    return any(finding["severity"] == "error" for finding in row.findings or ())
 
 
 def uses_type(data: Mapping[str, Any], types: frozenset[str]) -> bool:

@@ -7,13 +7,14 @@ made elsewhere: turning ten thousand documents into text takes a second that no 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from psycopg import sql
+from psycopg.rows import args_row
 
 from engine.events import CATALOG_CHANNEL, NewEvent
 from engine.results import Kind
@@ -21,6 +22,8 @@ from engine.store import events, queries
 from engine.store.migrate import LOCK_SPACE
 from engine.store.pool import Connection, connect, driver_errors
 from engine.store.rows import jsonb, row_or_none, rows, run, value, values
+
+T = TypeVar("T")
 
 SYNC_LOCK = 2
 
@@ -64,22 +67,21 @@ FILES = ("path", "blob_hash", "defines", "mentions", "modules", "findings", "is_
 _sql = queries.load("catalog")
 
 
-@dataclass(frozen=True, slots=True)
-class FileRow:
-    """A file as the last sync read it."""
+class FileRow(NamedTuple):
+    """A file as the last sync read it. A tuple: there may be ten thousand at once."""
 
     path: str
     blob_hash: str
     defines: Sequence[str]
     mentions: Sequence[str]
     modules: Sequence[str]
-    findings: Sequence[Mapping[str, Any]]
+    findings: Sequence[Mapping[str, Any]] | None
+    """None where nothing is wrong."""
     is_broken: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentRow:
-    """What a sync must know of a document that the catalog has."""
+class DocumentRow(NamedTuple):
+    """What a sync must know of a document that the catalog has. A tuple, as FileRow."""
 
     kind: Kind
     name: str
@@ -286,12 +288,12 @@ async def last_syncs(connection: Connection, limit: int) -> list[SyncRow]:
 
 async def files(connection: Connection) -> list[FileRow]:
     """Return every file that the last sync knew."""
-    return await rows(connection, _sql.files, {}, FileRow)
+    return await _tuples(connection, _sql.files, FileRow)
 
 
 async def documents(connection: Connection) -> list[DocumentRow]:
     """Return every document that the catalog knows, active or not."""
-    return await rows(connection, _sql.documents, {}, DocumentRow)
+    return await _tuples(connection, _sql.documents, DocumentRow)
 
 
 async def replace_files(connection: Connection, gone: Iterable[str], copy_text: bytes) -> None:
@@ -407,6 +409,13 @@ def _filters(filters: Filters) -> dict[str, Any]:
         "owner": filters.owner,
         "requestable": filters.requestable,
     }
+
+
+async def _tuples(connection: Connection, query: str, make: Callable[..., T]) -> list[T]:
+    with driver_errors():
+        async with connection.cursor(row_factory=args_row(make)) as cursor:
+            await cursor.execute(query, {})
+            return await cursor.fetchall()
 
 
 async def _records(

@@ -81,7 +81,8 @@ LIMIT %(limit)s;
 
 -- name: files
 -- Every file that the last sync knew.
-SELECT path, blob_hash, defines, mentions, modules, findings, is_broken FROM catalog_files;
+SELECT path, blob_hash, defines, mentions, modules, nullif(findings, '[]') AS findings, is_broken
+FROM catalog_files;
 
 -- name: forget_files
 -- Delete the knowledge of files, before what replaces it is copied in.
@@ -244,7 +245,8 @@ WHERE is_active AND lifecycle <> 'retired'
   AND (%(category)s::text IS NULL OR category = %(category)s)
   AND (%(owner)s::text IS NULL OR owner = %(owner)s)
   AND (%(tag)s::text IS NULL OR tags ? %(tag)s)
-  AND (%(sees_all)s::boolean OR catalog_entry_is_open(access, owner, %(teams)s::text[]))
+  AND (%(sees_all)s::boolean OR access IS NULL
+       OR catalog_entry_is_open(access, owner, %(teams)s::text[]))
   AND (%(after_name)s::text IS NULL
        OR name >= %(after_name)s AND (name, kind) > (%(after_name)s, %(after_kind)s::text))
 ORDER BY name, kind
@@ -271,7 +273,8 @@ FROM (
       AND (%(category)s::text IS NULL OR category = %(category)s)
       AND (%(owner)s::text IS NULL OR owner = %(owner)s)
       AND (%(tag)s::text IS NULL OR tags ? %(tag)s)
-      AND (%(sees_all)s::boolean OR catalog_entry_is_open(access, owner, %(teams)s::text[]))
+      AND (%(sees_all)s::boolean OR access IS NULL
+       OR catalog_entry_is_open(access, owner, %(teams)s::text[]))
 ) AS hit
 WHERE %(after_name)s::text IS NULL
    OR (-score, name, kind) > (-%(after_score)s::int, %(after_name)s, %(after_kind)s::text)
@@ -316,11 +319,13 @@ WHERE bundle_id IS NOT NULL;
 -- Every name and slug that somebody of these teams may see, for a suggestion.
 SELECT name FROM catalog_entries
 WHERE is_active AND lifecycle <> 'retired' AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-  AND (%(sees_all)s::boolean OR catalog_entry_is_open(access, owner, %(teams)s::text[]))
+  AND (%(sees_all)s::boolean OR access IS NULL
+       OR catalog_entry_is_open(access, owner, %(teams)s::text[]))
 UNION
 SELECT slug FROM catalog_entries
 WHERE is_active AND lifecycle <> 'retired' AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-  AND (%(sees_all)s::boolean OR catalog_entry_is_open(access, owner, %(teams)s::text[]));
+  AND (%(sees_all)s::boolean OR access IS NULL
+       OR catalog_entry_is_open(access, owner, %(teams)s::text[]));
 
 -- name: count_by_kind
 -- How many documents of each kind are in service, by lifecycle.

@@ -68,12 +68,9 @@ class Kept:
                 **arrays,
             )
         for path, file in self.files.items():
-            if file.is_broken != (path in outcome.broken):
-                facts = {name: getattr(file, name) for name in FILES}
-                self.files[path] = FileRow(**facts | {"is_broken": path in outcome.broken})
+            self.files[path] = file._replace(is_broken=path in outcome.broken)
         for key in outcome.gone:
-            old = self.documents[key]
-            self._put(old.kind, old.name, old, is_active=False)
+            self.documents[key] = self.documents[key]._replace(is_active=False)
         for row in copied(outcome.documents, INCOMING):
             new = DocumentRow(
                 kind=cast("Any", row["kind"]),
@@ -84,13 +81,9 @@ class Kept:
                 source_file_hash=row["source_file_hash"],
                 is_active=True,
             )
-            self._put(new.kind, new.name, new, is_active=True)
+            self.documents[new.kind, new.name] = new
         slugs = [(row.kind, row.slug) for row in self.documents.values() if row.is_active]
         assert len(slugs) == len(set(slugs)), "the database would refuse this"
-
-    def _put(self, kind: str, name: str, row: DocumentRow, *, is_active: bool) -> None:
-        facts = {one: getattr(row, one) for one in DocumentRow.__slots__}
-        self.documents[kind, name] = DocumentRow(**facts | {"is_active": is_active})
 
     def active(self) -> dict[tuple[str, str], str | None]:
         rows = self.documents.items()
