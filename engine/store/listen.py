@@ -62,11 +62,15 @@ async def listen(dsn: str, channels: Sequence[str]) -> AsyncGenerator[Woken, Non
 
 async def _subscribe(dsn: str, channels: Sequence[str]) -> Connection:
     connection = await connect(dsn, "pao-listen")
-    with driver_errors():
-        for channel in channels:
-            await connection.execute(
-                psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel))
-            )
+    try:
+        with driver_errors():
+            for channel in channels:
+                await connection.execute(
+                    psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel))
+                )
+    except BaseException:  # a cancellation too: nobody else knows of the connection yet
+        await connection.close()
+        raise
     return connection
 
 

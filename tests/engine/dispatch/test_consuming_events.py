@@ -1,0 +1,127 @@
+"""Consumers: every event at least once, in order, late commits included; what fails is parked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from engine import Event
+from engine.dispatch import consumers
+from engine.events import NewEvent
+from engine.store import events
+from engine.store.pool import connect, transaction
+from tests.support.eventually import eventually
+from tests.support.workbench import Workbench, step
+
+
+class Seen(list[Event]):
+    async def take(self, event: Event) -> None:
+        self.append(event)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self]
+
+
+@asynccontextmanager
+async def consuming(
+    bench: Workbench, handler: Callable[[Event], Awaitable[None]]
+) -> AsyncIterator[None]:
+    stopping = asyncio.Event()
+    task = asyncio.create_task(bench.engine.consume("slack", handler, stopping))
+    await eventually(lambda: bench.one("SELECT name FROM consumers"))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await task
+
+
+async def tell(bench: Workbench, *kinds: str) -> None:
+    async with transaction(bench.pool) as connection:
+        await events.write(connection, *(NewEvent(kind) for kind in kinds))
+
+
+async def test_events_come_in_order_with_external_ids(bench: Workbench) -> None:
+    seen = Seen()
+    async with consuming(bench, seen.take):
+        request = await bench.request([step("a")])
+        await bench.run(request)
+        await eventually(lambda: "request.completed" in seen.kinds)
+        await eventually(lambda: seen.kinds[-1] == "instance.changed")
+    assert seen.kinds == await bench.kinds(request)
+    assert {event.request_id for event in seen} == {request.request_id}
+    assert {event.step_id for event in seen if event.kind.startswith("step.")} == {"a"}
+    assert [event.id for event in seen] == sorted(event.id for event in seen)
+
+
+async def test_an_event_that_commits_late_is_not_passed_over(bench: Workbench) -> None:
+    seen = Seen()
+    late = await connect(bench.config.database_url)
+    async with consuming(bench, seen.take):
+        await late.execute("BEGIN")
+        await late.execute("INSERT INTO events (kind) VALUES ('late')")
+        await tell(bench, "early")
+        await asyncio.sleep(0.2)
+        assert seen.kinds == []
+        await late.execute("COMMIT")
+        await eventually(lambda: len(seen) == 2)
+    await late.close()
+    assert seen.kinds == ["late", "early"]
+
+
+async def test_a_new_consumer_begins_now_and_goes_on_where_it_was(bench: Workbench) -> None:
+    await tell(bench, "before")
+    seen = Seen()
+    async with consuming(bench, seen.take):
+        await tell(bench, "one", "two")
+        await eventually(lambda: seen.kinds == ["one", "two"])
+    await tell(bench, "while away")
+    async with consuming(bench, seen.take):
+        await eventually(lambda: seen.kinds == ["one", "two", "while away"])
+
+
+async def test_one_process_reads_at_a_time_and_another_takes_over(bench: Workbench) -> None:
+    first, second = Seen(), Seen()
+    async with consuming(bench, first.take), consuming(bench, second.take):
+        await tell(bench, "once")
+        await eventually(lambda: first.kinds + second.kinds == ["once"])
+        await asyncio.sleep(0.2)
+        assert first.kinds + second.kinds == ["once"]
+
+
+async def test_an_event_that_cannot_be_handled_is_parked_and_the_rest_goes_on(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "PAUSE_SECONDS", 0.01)
+    seen = Seen()
+    tries: list[str] = []
+
+    async def picky(event: Event) -> None:
+        if event.kind == "bad":
+            tries.append(event.kind)
+            raise ValueError("cannot read this")
+        await seen.take(event)
+
+    async with consuming(bench, picky):
+        await tell(bench, "good", "bad", "better")
+        await eventually(lambda: seen.kinds == ["good", "better"])
+    assert len(tries) == consumers.TRIES
+    assert await bench.one("SELECT error FROM parked_events") == "ValueError: cannot read this"
+
+
+async def test_a_lost_connection_repeats_at_most_what_was_not_noted(bench: Workbench) -> None:
+    seen = Seen()
+    async with consuming(bench, seen.take):
+        await tell(bench, "one")
+        await eventually(lambda: seen.kinds == ["one"])
+        await bench.connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name LIKE 'pao-consumer%'"
+        )
+        await tell(bench, "two")
+        await eventually(lambda: "two" in seen.kinds)
+    assert [kind for kind in seen.kinds if kind != "one"] == ["two"]
