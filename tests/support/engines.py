@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cryptography.fernet import Fernet
 from psycopg.types.json import Jsonb
 
 from engine import Actor, EngineConfig
 from engine.store.pool import Connection
+from tests.support.encryption import KEY
 
-KEY = Fernet.generate_key().decode()
 ALICE = Actor("U1", "Alice", "alice@example.com", ("payments",), audit_name="U1")
 BOB = Actor("U2", "Bob", "bob@example.com", ("payments",), audit_name="U2")
 MALLORY = Actor("U3", "Mallory", None, ("others",), audit_name="U3")

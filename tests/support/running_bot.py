@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
-from cryptography.fernet import Fernet
 
 import handlers
 from bot.app import Services, build_app, slack_client
@@ -26,6 +25,7 @@ from bot.playground.workspace import Message
 from bot.process import running
 from bot.socket_mode import SocketMode
 from engine import Engine, EngineConfig
+from tests.support.encryption import KEY
 from tests.support.slack_twin import SlackTwin, text_of
 
 ADMIN = "U0CAROL000"
@@ -81,7 +81,7 @@ async def running_bot(
         data_dir=data_dir,
         catalog_url=catalog_url,
         outbound_allow=("127.0.0.1",),
-        encryption_keys=(Fernet.generate_key().decode(),),
+        encryption_keys=(KEY,),
         admins=frozenset({ADMIN}),
         **settings,
     )

@@ -1,8 +1,4 @@
-"""Terraform for tests: modules given as text, and states in the test's own database.
-
-The role of Terraform's state belongs to the server, and its password comes from the encryption
-key; with a key a test, tests that run at the same time would lock each other out: one for all.
-"""
+"""Terraform for tests: modules given as text, and states in the test's own database."""
 
 from __future__ import annotations
 
@@ -19,9 +15,8 @@ from engine.outbound import Outbound
 from engine.steps.services import StepServices
 from engine.steps.terraform import TerraformFile
 from engine.store.terraform import terraform_dsn
+from tests.support.encryption import KEY
 from tests.support.steps import Context
-
-KEY = "cGFvLXRlc3RzLXBhby10ZXN0cy1wYW8tdGVzdHMhISE="
 
 SIZED = """
 variable "size" { default = 1 }

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import ConfigurationError
 from engine.store.terraform import terraform_dsn, terraform_password
-from tests.support.terraform import KEY
+from tests.support.encryption import KEY
 
 
 async def test_the_role_gets_in_and_sees_its_state_alone(dsn: str) -> None:
