@@ -40,8 +40,9 @@ class Folders:
         """Make DATA_DIR, and let the server's user pass through it (never through its parents)."""
         with reached(self.root):
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if os.geteuid() == 0:
-                self.root.chmod(stat.S_IMODE(self.root.stat().st_mode) | 0o011)
+            found = self.root.stat()
+            if os.geteuid() == found.st_uid == 0:
+                self.root.chmod(stat.S_IMODE(found.st_mode) | 0o011)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
