@@ -6,6 +6,7 @@ database, and an acknowledgement waits for nothing.
 """
 
 import os
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -73,10 +74,13 @@ def slack_client(token: str, api_url: str | None = None, **arguments: Any) -> As
 
 
 def build_app(services: Services, *, signing_secret: str | None = None) -> AsyncApp:
-    """Return the app with its middleware; `signing_secret` is needed for Slack over HTTP."""
+    """Return the app with its middleware.
+
+    `signing_secret` is needed for Slack over HTTP; without one no HTTP request passes.
+    """
     for name in _OAUTH:  # Bolt would switch to its installation flow by their mere presence
         os.environ.pop(name, None)
-    app = AsyncApp(client=services.client, signing_secret=signing_secret or "unused")
+    app = AsyncApp(client=services.client, signing_secret=signing_secret or secrets.token_hex(32))
     app.middleware(_with_log_context)
     return app
 

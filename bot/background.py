@@ -57,10 +57,7 @@ class Background:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
-        expected = isinstance(error, PaoError)
-        log.error(
-            "background_failed",
-            task=task.get_name(),
-            error=str(error),
-            exc_info=None if expected else error,
-        )
+        if isinstance(error, PaoError):  # told to the person by whoever waits for the task
+            log.info("background_refused", task=task.get_name(), error=str(error))
+        else:
+            log.error("background_failed", task=task.get_name(), exc_info=error)

@@ -203,6 +203,12 @@ class Call:
             view = await drawing
         except PaoError as problem:
             view = notice_view(notices.error(problem))
+        except Exception:
+            await self._replace(opened, notice_view(notices.NOT_DRAWN))
+            raise
+        await self._replace(opened, view)
+
+    async def _replace(self, opened: Mapping[str, Any], view: Block) -> None:
         await self.services.client.views_update(view_id=opened["id"], view=view)
 
 

@@ -103,7 +103,11 @@ def draw(form: Form, filled: Filled, meta: Meta, notice: Sequence[Block] = ()) -
         *notice,
         *_number(at, len(every)),
         *(_head(form, filled) if page.head else ()),
-        *(block for part in page.sections for block in _section(form, part, filled)),
+        *(
+            block
+            for part in page.sections
+            for block in _section(form, part, filled, kept=meta.session is not None)
+        ),
         *(actions(button(notices.BACK, BACK)) if at else ()),
     ]
     return modal(
@@ -203,18 +207,21 @@ def _dependency_block(asked: Asked, value: str | None) -> Block:
 # Sections
 
 
-def _section(form: Form, part: Section, filled: Filled) -> Iterator[Block]:
+def _section(form: Form, part: Section, filled: Filled, *, kept: bool) -> Iterator[Block]:
     if part.heading:
         yield divider()
         yield header(part.heading)
     for one in part.fields:
-        yield from _field(form, one, filled)
+        yield from _field(form, one, filled, kept=kept)
 
 
-def _field(form: Form, one: BaseField, filled: Filled) -> list[Block]:
+def _field(form: Form, one: BaseField, filled: Filled, *, kept: bool = False) -> list[Block]:
+    """Draw one field; `kept`: a secret that was entered before is kept where it is left empty."""
     if one.readonly:
         return [_as_words(one)]
-    value = None if isinstance(one, SecretField) else filled.values.get(one.name)
+    value = filled.values.get(one.name)
+    if isinstance(one, SecretField) and kept and value:
+        one = one.model_copy(update={"required": False, "placeholder": notices.SECRET_KEPT})
     return input_blocks(one, value, controls=one.name in form.controllers)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from bot.forms.fields import block_id, is_text, read_field
 from bot.forms.form import Filled, Form
 from bot.forms.pages import DEPENDENCY, NAME_BLOCK, TEAM_BLOCK
+from engine import BaseField, SecretField
 
 View = Mapping[str, Any]
 
@@ -19,7 +20,7 @@ def read_view(form: Form, view: View, earlier: Filled) -> Filled:
     asked = asked_by(view)
     values = view.get("state", {}).get("values") or {}
     fields = [one for one in form.fields if block_id(one.name) in asked]
-    entered = {one.name: read_field(one, values) for one in fields}
+    entered = {one.name: _entered(one, values, earlier) for one in fields}
     texts = frozenset(one.name for one in fields if is_text(one) and entered[one.name] is not None)
     head = NAME_BLOCK in asked
     page = Filled(
@@ -37,6 +38,14 @@ def asked_by(view: View) -> frozenset[str]:
     return frozenset(
         block["block_id"] for block in view.get("blocks", ()) if block["type"] == "input"
     )
+
+
+def _entered(one: BaseField, values: Mapping[str, Any], earlier: Filled) -> Any:
+    """Return a field's entry; a secret that was entered before is kept if left empty."""
+    value = read_field(one, values)
+    if value is None and isinstance(one, SecretField):
+        return earlier.values.get(one.name)
+    return value
 
 
 def _dependencies(form: Form, values: Mapping[str, Any]) -> dict[str, str]:
