@@ -3,7 +3,7 @@
 
 import { act, onChange, read, Trouble } from "./server.js";
 import { avatar } from "./avatar.js";
-import { h, menuButton, slot } from "./dom.js";
+import { h, iconButton, menuButton, slot } from "./dom.js";
 import { drawSidebar } from "./sidebar.js";
 import { drawMessages, drawThread } from "./messages.js";
 import { drawHome } from "./home.js";
@@ -53,7 +53,12 @@ function routeOf(place) {
     return { channel: archive[1], thread, user: sessionStorage.getItem("user") };
   }
   const [user, channel, tab, thread] = place.hash.slice(1).split("/").map(decodeURIComponent);
-  return { user: user || sessionStorage.getItem("user"), channel: channel || null, tab: tab || "messages", thread: thread || null };
+  return {
+    user: user || sessionStorage.getItem("user"),
+    channel: channel || null,
+    tab: tab || "messages",
+    thread: thread || null,
+  };
 }
 
 function go(change) {
@@ -62,8 +67,9 @@ function go(change) {
   if (change.user && change.user !== page.route.user) Object.assign(route, { thread: null, ...change });
   page.route = route;
   if (route.user) sessionStorage.setItem("user", route.user);
-  const parts = [route.user, route.channel, route.tab ?? "messages", route.thread].map((part) => encodeURIComponent(part ?? ""));
-  history.pushState(null, "", `/#${parts.join("/").replace(/\/+$/, "")}`);
+  const parts = [route.user, route.channel, route.tab ?? "messages", route.thread];
+  const hash = parts.map((part) => encodeURIComponent(part ?? "")).join("/").replace(/\/+$/, "");
+  history.pushState(null, "", `/#${hash}`);
   const channel = page.state?.channels.find((one) => one.id === route.channel);
   if (channel) composer.show({ user: route.user, channel, thread: null });
   return refresh();
@@ -170,7 +176,11 @@ function drawPeople(state) {
     avatar(person.id, person.real_name, context, "small"),
     h("span", {},
       h("span", { class: "person-name" }, person.real_name),
-      h("span", { class: "person-role" }, [person.teams.join(", "), person.is_admin && "admin", person.deleted && "deactivated"].filter(Boolean).join(" · "))))));
+      h("span", { class: "person-role" }, roleOf(person))))));
+}
+
+function roleOf(person) {
+  return [person.teams.join(", "), person.is_admin && "admin", person.deleted && "deactivated"].filter(Boolean).join(" · ");
 }
 
 function switchTo(person) {
@@ -196,7 +206,7 @@ function drawHead(channel, onHome) {
     h("h1", {}, channel.person ? app.name : `# ${channel.name}`),
     channel.person
       ? h("div", { class: "tabs", role: "tablist", "aria-label": app.name }, tab("home", "Home"), tab("messages", "Messages"))
-      : h("span", { class: "head-detail" }, channel.has_app ? `${app.name} is a member` : `${app.name} is not a member; commands work here all the same`));
+      : h("span", { class: "head-detail" }, app.name, channel.has_app ? " is a member" : " is not a member; commands work all the same"));
 }
 
 function openTab(name, channel) {
@@ -216,7 +226,8 @@ function drawNotices(notices) {
   const key = notices.join("\n");
   if (root.dataset.key === key) return;
   root.dataset.key = key;
-  root.replaceChildren(...(notices.length ? [toastNode(notices.at(-1), () => context.attempt(() => act("dismiss", { user: page.state.user })))] : []));
+  const dismiss = () => context.attempt(() => act("dismiss", { user: page.state.user }));
+  root.replaceChildren(...notices.slice(-1).map((text) => toastNode(text, dismiss)));
 }
 
 function toast(text) {
@@ -226,7 +237,7 @@ function toast(text) {
 }
 
 function toastNode(text, close) {
-  return h("div", { class: "toast" }, h("span", {}, text), h("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", onclick: close }, "×"));
+  return h("div", { class: "toast" }, h("span", {}, text), iconButton("Dismiss", "×", close));
 }
 
 function drawWeather(faults) {
@@ -240,9 +251,27 @@ function drawWeather(faults) {
     { class: bad.length ? "tool alert" : "tool", testid: "weather" },
     bad.length ? `Slack is ${bad.join(", ")}` : "Slack is well",
     () => [
-      { title: "Slow", detail: "every call takes two seconds", checked: faults.delay > 0, testid: "weather-slow", choose: () => set({ delay: faults.delay > 0 ? 0 : 2 }) },
-      { title: "Failing", detail: "every call is answered with an error", checked: faults.failing, testid: "weather-failing", choose: () => set({ failing: !faults.failing }) },
-      { title: "Rate limits", detail: "Slack's published rates apply", checked: faults.rate_limits, testid: "weather-rates", choose: () => set({ rate_limits: !faults.rate_limits }) },
+      {
+        title: "Slow",
+        detail: "every call takes two seconds",
+        checked: faults.delay > 0,
+        testid: "weather-slow",
+        choose: () => set({ delay: faults.delay > 0 ? 0 : 2 }),
+      },
+      {
+        title: "Failing",
+        detail: "every call is answered with an error",
+        checked: faults.failing,
+        testid: "weather-failing",
+        choose: () => set({ failing: !faults.failing }),
+      },
+      {
+        title: "Rate limits",
+        detail: "Slack's published rates apply",
+        checked: faults.rate_limits,
+        testid: "weather-rates",
+        choose: () => set({ rate_limits: !faults.rate_limits }),
+      },
     ],
   ));
 }

@@ -22,7 +22,8 @@ const BLOCKS = {
     const text = h("div", { class: "section-text" });
     if (block.text) text.append(h("div", { class: "text" }, textObject(block.text, surface.names)));
     if (block.fields) {
-      text.append(h("div", { class: "fields" }, block.fields.map((f) => h("div", { class: "text" }, textObject(f, surface.names)))));
+      const fields = block.fields.map((field) => h("div", { class: "text" }, textObject(field, surface.names)));
+      text.append(h("div", { class: "fields" }, fields));
     }
     const side = block.accessory && h("div", { class: "accessory" }, accessory(block, surface));
     return h("div", { class: "block section" }, text, side);
@@ -60,7 +61,13 @@ function image(item, kind) {
 
 function inputBlock(block, surface) {
   const id = uniqueId("field");
-  const error = h("div", { class: "field-error", id: `${id}-error`, role: "alert", testid: `error-${block.block_id}`, hidden: true });
+  const error = h("div", {
+    class: "field-error",
+    id: `${id}-error`,
+    role: "alert",
+    testid: `error-${block.block_id}`,
+    hidden: true,
+  });
   const hint = block.hint && h("div", { class: "hint", id: `${id}-hint` }, plainText(block.hint));
   const describedby = [`${id}-error`, hint && `${id}-hint`].filter(Boolean).join(" ");
   const grouped = ["radio_buttons", "checkboxes"].includes(block.element.type);

@@ -14,7 +14,13 @@ export function combobox({ attributes, placeholder, many, most, chosen, load, ch
   let asked = 0;
   let waiting = null;
 
-  const list = h("div", { class: "combo-list", id: listId, role: "listbox", "aria-multiselectable": many ? "true" : null, hidden: true });
+  const list = h("div", {
+    class: "combo-list",
+    id: listId,
+    role: "listbox",
+    "aria-multiselectable": many ? "true" : null,
+    hidden: true,
+  });
   const chips = h("div", { class: "chips" });
   const field = h("input", {
     ...attributes,
@@ -36,7 +42,9 @@ export function combobox({ attributes, placeholder, many, most, chosen, load, ch
     onkeydown: key,
     onblur: () => setTimeout(leave, 0),
   });
-  const root = h("div", { class: many ? "combo many" : "combo", onmousedown: keepFocus }, h("div", { class: "combo-field" }, chips, field), list);
+  const root = h("div", { class: "combo", onmousedown: keepFocus },
+    h("div", { class: "combo-field" }, chips, field),
+    list);
   drawChips();
   return root;
 

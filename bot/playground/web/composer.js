@@ -1,7 +1,7 @@
 // The message box: Enter sends, Shift+Enter breaks the line, a slash suggests commands.
 
 import { appMark } from "./avatar.js";
-import { h, menuButton } from "./dom.js";
+import { h, iconButton, menuButton } from "./dom.js";
 import { act } from "./server.js";
 
 const LONGEST = 40000;
@@ -24,9 +24,10 @@ export class Composer {
     });
     this.suggestions = h("div", { class: "suggestions", role: "listbox", "aria-label": "Commands", hidden: true });
     this.count = h("span", { class: "count", id: `${id}-count`, role: "status" });
-    this.sendButton = h("button", { type: "button", class: "send", "aria-label": "Send", testid: `${id}-send`, onclick: () => this.send() }, "➤");
+    this.sendButton = iconButton("Send", "➤", () => this.send(), { class: "send", testid: `${id}-send` });
     this.tools = h("div", { class: "composer-tools" });
-    root.append(h("div", { class: "composer" }, this.suggestions, this.box, h("div", { class: "composer-foot" }, this.tools, this.count, this.sendButton)));
+    const foot = h("div", { class: "composer-foot" }, this.tools, this.count, this.sendButton);
+    root.append(h("div", { class: "composer" }, this.suggestions, this.box, foot));
   }
 
   // Each place (person, channel, thread) has its own unsent text.
@@ -55,7 +56,8 @@ export class Composer {
         title: shortcut.name,
         detail: shortcut.description,
         testid: `shortcut-${shortcut.callback_id}`,
-        choose: () => this.context.attempt(() => act("shortcut", { user: this.context.user, callback_id: shortcut.callback_id })),
+        choose: () => this.context.attempt(() =>
+          act("shortcut", { user: this.user, callback_id: shortcut.callback_id })),
       })),
     )]));
   }

@@ -25,6 +25,11 @@ function set(node, properties) {
   }
 }
 
+// A button that shows a sign; `name` is what it is called.
+export function iconButton(name, sign, onclick, properties = {}) {
+  return h("button", { type: "button", class: "icon-button", "aria-label": name, title: name, onclick, ...properties }, sign);
+}
+
 let counter = 0;
 
 export function uniqueId(prefix) {

@@ -186,7 +186,11 @@ function choices(type) {
     const { item } = place;
     const name = uniqueId("choice");
     const chosen = new Set(type === "radio" ? [optionValue(place.given)] : optionValues(place.given));
-    const group = h("div", { class: "choices", role: type === "radio" ? "radiogroup" : "group", testid: `action-${item.action_id}` });
+    const group = h("div", {
+      class: "choices",
+      role: type === "radio" ? "radiogroup" : "group",
+      testid: `action-${item.action_id}`,
+    });
     const read = () => {
       const values = [...group.querySelectorAll("input:checked")].map((input) => input.value);
       return type === "radio" ? values[0] ?? null : values;
@@ -230,7 +234,7 @@ const isIds = (type) => /users|channels|conversations/.test(type);
 
 function toList(given, place) {
   const all = given == null ? [] : Array.isArray(given) ? given : [given];
-  return all.map((one) => (typeof one === "string" ? { value: one, text: { type: "plain_text", text: nameOf(one, place) } } : one));
+  return all.map((one) => (typeof one === "string" ? idOption(one, nameOf(one, place)) : one));
 }
 
 function nameOf(id, { surface, item }) {

@@ -22,7 +22,8 @@ export function trapFocus(dialog) {
 }
 
 export function firstField(dialog) {
-  return dialog.querySelector("[autofocus]") ?? dialog.querySelector(".modal-body :is(input, select, textarea, button)") ?? dialog.querySelector(FOCUSABLE);
+  const wanted = ["[autofocus]", ".modal-body :is(input, select, textarea, button)", FOCUSABLE];
+  return wanted.map((selector) => dialog.querySelector(selector)).find(Boolean);
 }
 
 // Focus and cursor survive that a surface is drawn again: fields are found by their block and action.
@@ -30,10 +31,10 @@ export function rememberFocus(root) {
   const now = document.activeElement;
   if (!root.contains(now) || !now.dataset.focus) return () => {};
   const { focus } = now.dataset;
-  const cursor = "selectionStart" in now && now.type !== "checkbox" && now.type !== "radio" ? [now.selectionStart, now.selectionEnd] : null;
+  const cursor = typeof now.selectionStart === "number" ? [now.selectionStart, now.selectionEnd] : null;
   return (fresh) => {
     const field = fresh.querySelector(`[data-focus="${CSS.escape(focus)}"]`);
     field?.focus();
-    if (field && cursor && cursor[0] != null && field.setSelectionRange) field.setSelectionRange(...cursor);
+    if (field && cursor && field.setSelectionRange) field.setSelectionRange(...cursor);
   };
 }

@@ -10,11 +10,13 @@ export function drawHome(root, view, context) {
   if (root.dataset.key === key) return;
   root.dataset.key = key;
   if (!view) {
-    root.replaceChildren(h("div", { class: "empty" }, h("h2", {}, "Home"), h("p", {}, `${context.app.name} has not put anything here yet.`)));
+    const words = h("p", {}, `${context.app.name} has not put anything here yet.`);
+    root.replaceChildren(h("div", { class: "empty" }, h("h2", {}, "Home"), words));
     return;
   }
   const restore = rememberFocus(root);
-  const surface = new Surface({ id: view.id, address: { view: view.id }, state: view.state.values, context }).over(view.blocks);
+  const { id, blocks, state } = view;
+  const surface = new Surface({ id, address: { view: id }, state: state.values, context }).over(blocks);
   root.replaceChildren(h("div", { class: "home-view", testid: "home-view" }, renderBlocks(view.blocks, surface)));
   restore(root);
 }

@@ -1,7 +1,7 @@
 // Messages in a channel and in a thread. A message is drawn again only when it changed, so that
 // what is typed or opened in others stays as it is.
 
-import { h } from "./dom.js";
+import { h, iconButton } from "./dom.js";
 import { renderBlocks } from "./blocks.js";
 import { mrkdwn } from "./mrkdwn.js";
 import { rememberFocus } from "./focus.js";
@@ -13,7 +13,8 @@ const NEAR_END = 80;
 export function drawMessages(root, messages, channel, context) {
   const roots = messages.filter((message) => !message.thread_ts);
   const replies = repliesByRoot(messages);
-  list(root, `${context.user}/${channel.id}`, roots, context, (message) => replies.get(message.ts) ?? [], () => empty(channel, context));
+  const repliesOf = (message) => replies.get(message.ts) ?? [];
+  list(root, `${context.user}/${channel.id}`, roots, context, repliesOf, () => empty(channel, context));
 }
 
 function repliesByRoot(messages) {
@@ -33,7 +34,7 @@ export function drawThread(root, messages, ts, channel, context, composer) {
       h("div", { class: "pane-head" },
         h("h2", {}, "Thread"),
         h("span", { class: "head-detail" }),
-        h("button", { type: "button", class: "icon-button", "aria-label": "Close the thread", testid: "thread-close", onclick: () => context.go({ thread: null }) }, "×")),
+        iconButton("Close the thread", "×", () => context.go({ thread: null }), { testid: "thread-close" })),
       h("div", { class: "messages", role: "log", "aria-label": "Replies", tabindex: "0", testid: "thread-messages" }),
       composer.root);
   }
@@ -106,7 +107,8 @@ function messageNode(message, follows, context, replies) {
     "data-ts": message.ts,
     "aria-label": `${author.name}, ${timeOf(message.ts)}`,
   },
-  h("div", { class: "message-side" }, follows ? h("time", { class: "side-time" }, timeOf(message.ts)) : avatar(message.user, author.name, context)),
+  h("div", { class: "message-side" },
+    follows ? h("time", { class: "side-time" }, timeOf(message.ts)) : avatar(message.user, author.name, context)),
   h("div", { class: "message-main" },
     message.ephemeral && h("div", { class: "only-you" }, "👁 Only visible to you"),
     !follows && h("div", { class: "message-head" },
@@ -116,7 +118,7 @@ function messageNode(message, follows, context, replies) {
     body(message, context),
     replies?.length ? threadLink(message, replies, context) : null),
   !message.ephemeral && replies && h("div", { class: "message-tools" },
-    h("button", { type: "button", class: "icon-button", title: "Reply in thread", "aria-label": "Reply in thread", testid: "thread-reply", onclick: () => context.go({ thread: message.ts }) }, "💬")));
+    iconButton("Reply in thread", "💬", () => context.go({ thread: message.ts }), { testid: "thread-reply" })));
 }
 
 function body(message, context) {
@@ -139,7 +141,8 @@ function edited(message) {
 
 function threadLink(message, replies, context) {
   const authors = [...new Set(replies.map((reply) => reply.user))].slice(0, 4);
-  return h("button", { type: "button", class: "thread-link", testid: "thread-open", onclick: () => context.go({ thread: message.ts }) },
+  const open = () => context.go({ thread: message.ts });
+  return h("button", { type: "button", class: "thread-link", testid: "thread-open", onclick: open },
     h("span", { class: "thread-faces" }, authors.map((id) => avatar(id, authorOf(id, context).name, context, "tiny"))),
     h("span", { class: "thread-count" }, replies.length === 1 ? "1 reply" : `${replies.length} replies`),
     h("span", { class: "thread-last" }, `Last reply at ${timeOf(replies.at(-1).ts)}`));
@@ -155,7 +158,7 @@ function empty(channel, context) {
   const command = context.app.commands[0]?.name;
   return h("div", { class: "empty" },
     h("h2", {}, channel.person ? `This is where ${context.app.name} writes to you` : `# ${channel.name}`),
-    h("p", {}, "Nothing here yet. ", command && h("span", {}, "Type ", h("code", {}, command), " in the message box below to begin.")));
+    h("p", {}, "Nothing here yet. ", command && ["Type ", h("code", {}, command), " in the message box below to begin."]));
 }
 
 function timeOf(ts) {

@@ -2,7 +2,7 @@
 // alone change nothing but the lines under their fields.
 
 import { appMark } from "./avatar.js";
-import { h, uniqueId } from "./dom.js";
+import { h, iconButton, uniqueId } from "./dom.js";
 import { renderBlocks, showErrors } from "./blocks.js";
 import { firstField, rememberFocus, trapFocus } from "./focus.js";
 import { plainText } from "./mrkdwn.js";
@@ -76,13 +76,24 @@ function modal(view, depth, context) {
     appMark(),
     h("h2", { id: titleId, testid: "modal-title" }, plainText(view.title)),
     depth > 1 && h("span", { class: "depth" }, `${depth} of 3`),
-    h("button", { type: "button", class: "icon-button", "aria-label": depth > 1 ? "Close all" : "Close", testid: "modal-dismiss", onclick: () => dismiss(true) }, "×")),
+    iconButton(depth > 1 ? "Close all" : "Close", "×", () => dismiss(true), { testid: "modal-dismiss" })),
   h("div", { class: "trouble", role: "alert", testid: "modal-trouble", hidden: true }),
   h("div", { class: "modal-body" }, renderBlocks(view.blocks, surface)),
   h("div", { class: "modal-foot" },
-    h("button", { type: "button", class: "button", testid: "modal-close", onclick: () => dismiss(false) }, view.close ? plainText(view.close) : depth > 1 ? "Back" : view.submit ? "Cancel" : "Close"),
-    view.submit && h("button", { type: "button", class: "button primary", testid: "modal-submit", onclick: () => submit(view, surface, dialog, context) }, plainText(view.submit))));
+    h("button", { type: "button", class: "button", testid: "modal-close", onclick: () => dismiss(false) }, closeLabel(view, depth)),
+    view.submit && h("button", {
+      type: "button",
+      class: "button primary",
+      testid: "modal-submit",
+      onclick: () => submit(view, surface, dialog, context),
+    }, plainText(view.submit))));
   return dialog;
+}
+
+function closeLabel(view, depth) {
+  if (view.close) return plainText(view.close);
+  if (depth > 1) return "Back";
+  return view.submit ? "Cancel" : "Close";
 }
 
 async function submit(view, surface, dialog, context) {
