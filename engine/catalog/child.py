@@ -9,6 +9,7 @@ the caller is cancelled. If the caller's process dies, the child ends when it tr
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import signal
 from collections.abc import Callable
@@ -64,6 +65,9 @@ def _received(connection: Connection) -> Any:
 
 def _answer(connection: Connection, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Millions of objects are made and kept to the end: to look for cycles among them, again and
+    # again, takes longer than the work itself.
+    gc.disable()
     try:
         answer: Any = function(*args, **kwargs)
     except PaoError as error:

@@ -1,0 +1,73 @@
+"""A computation in a process of its own: its answer, its errors, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.catalog.child import in_child
+from engine.errors import PaoError
+from tests.support.eventually import eventually
+
+
+async def test_it_runs_elsewhere_and_answers() -> None:
+    assert await in_child(os.getpid) != os.getpid()
+    assert await in_child(sorted, [3, 1, 2], reverse=True) == [3, 2, 1]
+
+
+async def test_an_error_of_ours_is_raised_here() -> None:
+    with pytest.raises(PaoError, match="broken") as caught:
+        await in_child(raise_, "broken", "because", code="some_code")
+    assert (caught.value.why, caught.value.code) == ("because", "some_code")
+
+
+async def test_a_child_that_dies_is_an_error() -> None:
+    with pytest.raises(PaoError, match="without an answer") as caught:
+        await in_child(os._exit, 7)
+    assert caught.value.code == "child_died"
+
+
+async def test_a_cancelled_call_leaves_no_process(tmp_path: Path) -> None:
+    call = asyncio.ensure_future(in_child(tell_and_sleep, tmp_path / "pid"))
+    pid = await eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert not psutil.pid_exists(int(pid))
+
+
+async def test_a_child_does_not_hear_ctrl_c() -> None:
+    assert await in_child(interrupted_and_alive) == "alive"
+
+
+async def test_the_event_loop_goes_on_meanwhile(tmp_path: Path) -> None:
+    call = asyncio.ensure_future(in_child(wait_for_file, tmp_path / "go"))
+    await asyncio.to_thread((tmp_path / "go").touch)
+    assert await call == "seen"
+
+
+def raise_(what: str, why: str, code: str) -> None:
+    raise PaoError(what, why, code=code)
+
+
+def tell_and_sleep(file: Path) -> None:
+    file.with_suffix(".new").write_text(str(os.getpid()))
+    file.with_suffix(".new").rename(file)
+    time.sleep(600)
+
+
+def interrupted_and_alive() -> str:
+    os.kill(os.getpid(), signal.SIGINT)
+    return "alive"
+
+
+def wait_for_file(file: Path) -> str:
+    while not file.exists():
+        time.sleep(0.01)
+    return "seen"
