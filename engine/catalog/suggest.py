@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
+
+_MOST = 100
+"""Names that are looked at closely; of more, only those that begin or end alike."""
 
 _CLOSE = 0.7
 """Similarity (0 to 1) from which a name is worth proposing; below, the guess irritates."""
@@ -18,6 +22,9 @@ def closest(name: object, known: Iterable[str]) -> str | None:
     near = {k.casefold(): k for k in known if abs(len(k) - len(wanted)) <= slack}
     if wanted in near:
         return near[wanted]
+    if len(near) > _MOST:
+        alike = (k for k in near if k[:2] == wanted[:2] or k[-3:] == wanted[-3:])
+        near = {k: near[k] for k in islice(alike, _MOST)}
     found = get_close_matches(wanted, near, n=1, cutoff=_CLOSE)
     return near[found[0]] if found else None
 

@@ -19,6 +19,7 @@ from engine.catalog.findings import Finding, in_order
 from engine.catalog.layout import Layout
 from engine.catalog.own_types import OwnTypes, expand, read_types
 from engine.catalog.reader import MOST_DOCUMENTS, Source, read
+from engine.catalog.regexps import bounded_effort
 from engine.catalog.scalars import describe
 from engine.catalog.shape import Shape, read_shape
 from engine.catalog.suggest import closest
@@ -116,6 +117,13 @@ def read_file(
     path: str, content: bytes, layout: Layout, *, types: OwnTypes, known: Known
 ) -> FileResult:
     """Read one file and apply every rule that needs no other document. Never raises."""
+    with bounded_effort():
+        return _read_file(path, content, layout, types=types, known=known)
+
+
+def _read_file(
+    path: str, content: bytes, layout: Layout, *, types: OwnTypes, known: Known
+) -> FileResult:
     reading = read(path, content)
     findings = list(reading.findings)
     lost: list[tuple[Kind | None, str]] = [(None, name) for name in reading.lost]

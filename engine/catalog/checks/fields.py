@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.catalog import fields as f
@@ -93,8 +93,9 @@ def check_condition_names(
             continue
         key = "value" if "value" in part.model_fields_set else "not_value"
         wanted = getattr(part, key)
+        can_be = _judge_of(other)
         for value in wanted if isinstance(wanted, list) else [wanted]:
-            if value is not None and not _can_be(other, value):
+            if value is not None and not can_be(value):
                 message = f"the field {name!r} can never be {f.option_text(value)!r}"
                 subject.warn("impossible-condition", (*place, key), message)
 
@@ -116,17 +117,26 @@ def _comparisons(path: Path, condition: f.Condition) -> Iterator[tuple[Path, f.C
         yield from _comparisons((*path, "not"), condition.not_)
 
 
-def _can_be(spec: f.BaseField, value: Any) -> bool:
-    """Whether a comparison with a value can ever be true."""
-    if isinstance(spec, f.MultiselectField):
-        return spec.options_from is not None or any(same(o.value, value) for o in spec.choices)
-    if isinstance(spec, f.SelectionField):
-        is_open = spec.options_from is not None or spec.allow_custom
-        return is_open or any(same(o.value, value) for o in spec.choices)
+def _judge_of(spec: f.BaseField) -> Callable[[Any], bool]:
+    """Return the judgement whether a comparison with a value can ever be true."""
+    if isinstance(spec, f.SelectionField | f.MultiselectField):
+        if spec.options_from is not None or getattr(spec, "allow_custom", False):
+            return lambda _: True
+        known = {_typed(option.value) for option in spec.choices}
+        return lambda value: not isinstance(value, list | dict) and _typed(value) in known
+    return lambda value: _is_possible(spec, value)
+
+
+def _is_possible(spec: f.BaseField, value: Any) -> bool:
     try:
         return same(check_value(spec, value, Surroundings()), value)
     except (Refused, ValueError):
         return False
+
+
+def _typed(value: Any) -> tuple[bool, Any]:
+    """Return a scalar so that true is not 1."""
+    return isinstance(value, bool), value
 
 
 def _check_circles(subject: Subject, placed: Sequence[Placed]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from engine.catalog import steps as s
@@ -37,8 +38,8 @@ class _Place:
     secrets: bool = False
     secret_headers: bool = False
     statements: bool = False
-    not_before: frozenset[str] = frozenset()
-    """Steps that exist and do not run before this place."""
+    later: Callable[[], frozenset[str]] | None = None
+    """Steps or components that do not come before this place; asked only where one is named."""
 
 
 @dataclass(slots=True)
@@ -98,22 +99,18 @@ class _Walk:
                 continue
             gap = missing(reference.chain, place.scope)
             if gap is not None:
-                self._gap(path, reference.chain, *gap, place)
+                self._gap(path, reference.chain, *gap)
+            elif _is_later(reference.chain, place):
+                kind, name = first.removesuffix("s"), reference.chain[1]
+                message = f"the {kind} {name!r} does not come before this; name it in depends_on"
+                self.subject.error("unknown-name", path, message)
 
     def _gap(
-        self,
-        path: Path,
-        chain: tuple[str | int, ...],
-        index: int,
-        inside: Mapping[str, Any],
-        place: _Place,
+        self, path: Path, chain: tuple[str | int, ...], index: int, inside: Mapping[str, Any]
     ) -> None:
         name = str(chain[index])
         before = ".".join(map(str, chain[:index]))
-        if chain[0] in ("steps", "components") and index == 1 and name in place.not_before:
-            kind = "step" if chain[0] == "steps" else "component"
-            message = f"the {kind} {name!r} does not come before this place; name it in depends_on"
-        elif index == 0 and name in ("steps", "components"):
+        if index == 0 and name in ("steps", "components"):
             message = f"{name} cannot be named here"
         elif index == 0:
             message = f"there is no name {name!r} here"
@@ -156,14 +153,13 @@ def check_bundle_templates(subject: Subject) -> None:
     )
     _header_templates(walk, scope)
     graph = component_graph(document.bundle)
-    everything = frozenset(graph)
+    components = with_components(scope, graph)
     for key, items in (
         ("required_items", document.bundle.required_items),
         ("optional_items", document.bundle.optional_items),
     ):
         for index, component in enumerate(items):
-            before = s.everything_before(graph, component.key) - {component.key}
-            place = _Place(with_components(scope, before), not_before=everything - before)
+            place = _Place(components, later=_later(graph, component.key))
             walk.tree(("bundle", key, index, "parameters"), place)
             if component.enabled_when is not None:
                 walk.used.update(component.enabled_when.names())
@@ -222,27 +218,39 @@ def _sequence(
     scope: Scope,
     outputs: Mapping[str, Any],
 ) -> None:
-    by_name = {step.name: step for step in steps}
     graph = s.step_graph(steps)
     earlier: Mapping[str, Any] = scope.get("steps", {})
+    own: Mapping[str, Any] = with_steps(scope, steps, outputs)["steps"]
+    seen = {**scope, "steps": {**earlier, **own}}
     for index, step in enumerate(steps):
-        names = s.everything_before(graph, step.name) - {step.name}
-        own = with_steps(scope, [by_name[name] for name in names], outputs)["steps"]
-        later = frozenset(by_name) - names
-        place = _Place(
-            {**scope, "steps": {**earlier, **own}},
-            secrets=True,
-            statements=step.type == "JiraTicket",
-            not_before=later,
-        )
         here = (*path, "steps", index)
+        later = _later(graph, step.name)
+        is_ticket = step.type == "JiraTicket"
+        place = _Place(seen, secrets=True, statements=is_ticket, later=later)
         walk.tree((*here, "template"), place)
-        judged = with_steps(scope, [by_name[name] for name in {*names, step.name}], outputs)[
-            "steps"
-        ]
-        seen = {**scope, "steps": {**earlier, **judged}}
-        walk.tree((*here, "verification"), _Place(seen, not_before=later))
-        walk.condition((*here, "when"), step.when, _Place(place.scope, not_before=later))
+        after = _later(graph, step.name, but_itself=True)
+        walk.tree((*here, "verification"), _Place(seen, later=after))
+        walk.condition((*here, "when"), step.when, _Place(seen, later=later))
+
+
+def _later(
+    graph: Mapping[str, Sequence[str]], name: str, *, but_itself: bool = False
+) -> Callable[[], frozenset[str]]:
+    """Return a way to ask what does not come before `name`, itself included unless `but_itself`."""
+
+    @cache
+    def later() -> frozenset[str]:
+        before = s.everything_before(graph, name) - {name}
+        return frozenset(graph) - before - ({name} if but_itself else set())
+
+    return later
+
+
+def _is_later(chain: tuple[str | int, ...], place: _Place) -> bool:
+    """Whether a chain names a step or component that does not come before its place."""
+    if place.later is None or chain[0] not in ("steps", "components") or len(chain) < 2:
+        return False
+    return chain[1] in place.later()
 
 
 def _target_parameters(document: CatalogItem | UpdateItem | UpgradeItem) -> Iterator[str]:
