@@ -62,7 +62,7 @@ function box(one, at, width, current, choose) {
   },
     svg("rect", { width, height: BOX.height, rx: 6 }),
     svg("circle", { cx: 12, cy: 15, r: 4 }),
-    svg("text", { x: 22, y: 19, class: "node-title" }, cut(one.title, Math.floor((width - 26) / 7.8))),
+    svg("text", { x: 22, y: 19, class: "node-title" }, cut(one.title, Math.floor((width - 28) / 8.2))),
     svg("text", { x: 12, y: 34, class: "node-detail" }, cut(one.detail, Math.floor((width - 16) / 5.9))),
     svg("title", {}, `${one.title} · ${one.detail} · ${one.state}`));
   node.addEventListener("click", () => choose(one.id));
