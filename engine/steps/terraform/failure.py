@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 
 from engine.errors import Kind, StepFailed
@@ -86,4 +86,4 @@ def _kind(problems: Sequence[Problem]) -> Kind:
 
 def _shown(problem: Problem) -> Problem:
     address = problem.address and short_address(problem.address)
-    return Problem(problem.summary, problem.detail, address)
+    return replace(problem, address=address)

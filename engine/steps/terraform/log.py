@@ -8,6 +8,7 @@ secret would not be redacted.
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,13 +27,17 @@ QUIET = frozenset({"version", "outputs", "planned_change", "resource_drift", "re
 """Types of lines that tell people nothing that others do not."""
 
 
+_BLOCK = re.compile(r'(?P<kind>resource|data) "(?P<type>[\w-]+)" "(?P<name>[\w-]+)"')
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error that Terraform reported."""
+    """An error that Terraform reported. `place` is file and line in the attempt's folder."""
 
     summary: str
     detail: str = ""
     address: str | None = None
+    place: str | None = None
 
 
 class LogReader:
@@ -79,11 +84,7 @@ class LogReader:
         diagnostic = entry.get("diagnostic")
         if not isinstance(diagnostic, Mapping):
             return f"{message}\n" if message else ""
-        problem = Problem(
-            clean_text(str(diagnostic.get("summary", message))),
-            clean_text(str(diagnostic.get("detail", ""))),
-            clean_text(str(diagnostic["address"])) if diagnostic.get("address") else None,
-        )
+        problem = _problem(diagnostic, message)
         if diagnostic.get("severity") == "error":
             self.problems.append(problem)
         where = f" ({problem.address})" if problem.address else ""
@@ -101,6 +102,33 @@ class LogReader:
             self._tail_size -= len(self._tail.popleft())
             self._left_out += 1
         return ""
+
+
+def _problem(diagnostic: Mapping[str, Any], message: str) -> Problem:
+    return Problem(
+        clean_text(str(diagnostic.get("summary", message))),
+        clean_text(str(diagnostic.get("detail", ""))),
+        _address(diagnostic),
+        _place(diagnostic),
+    )
+
+
+def _address(diagnostic: Mapping[str, Any]) -> str | None:
+    """Return the resource: by its address, else (a failed condition) by the block it stands in."""
+    if diagnostic.get("address"):
+        return clean_text(str(diagnostic["address"]))
+    snippet = diagnostic.get("snippet") or {}
+    block = _BLOCK.fullmatch(str(snippet.get("context") or ""))
+    if block is None:
+        return None
+    prefix = "data." if block["kind"] == "data" else ""
+    return f"{prefix}{block['type']}.{block['name']}"
+
+
+def _place(diagnostic: Mapping[str, Any]) -> str | None:
+    found = diagnostic.get("range") or {}
+    start = found.get("start") or {}
+    return clean_text(f"{found['filename']}:{start.get('line')}") if "filename" in found else None
 
 
 def plain_problems(text: str) -> list[Problem]:

@@ -256,6 +256,8 @@ async def test_a_module_with_an_error_says_what_and_where(bench: Workbench) -> N
     assert (error.error_type, error.kind) == ("terraform_failed", "permanent")
     assert "Unsupported argument" in error.message
     assert error.details["summary"] == "Unsupported argument"
+    assert error.details["address"] == "terraform_data.db"
+    assert error.details["place"] == "module/main.tf:1"
 
 
 async def test_a_variable_that_the_module_does_not_know_is_a_permanent_failure(bench) -> None:
