@@ -1,7 +1,7 @@
 """The template language of documents: Jinja's syntax, an allow-list, and plain data only.
 
 Jinja parses; nothing of Jinja runs. The syntax tree is walked once against an allow-list and
-turned into Python closures (language.py), so there is no constant folding before a check, no
+turned into Python closures (language.py, running.py), so there is no constant folding before a check, no
 method of any object to call, no import and no attribute beside keys of plain data. Sizes and work
 are bounded. A template is compiled once per text and kept.
 
@@ -24,15 +24,8 @@ from functools import lru_cache
 from typing import Any
 
 from engine.errors import TemplateError
-from engine.templates.language import (
-    LONGEST_SOURCE,
-    Block,
-    Reference,
-    Run,
-    SecretLookup,
-    UnknownName,
-    parse,
-)
+from engine.templates.language import LONGEST_SOURCE, parse
+from engine.templates.running import Block, Reference, Run, SecretLookup, UnknownName
 from engine.templates.text import json_text
 
 Json = Any

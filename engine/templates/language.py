@@ -1,4 +1,4 @@
-"""From a template's text to closures: Jinja's parser, an allow-list of nodes, an evaluator.
+"""From a template's text to closures: Jinja's parser and an allow-list of nodes.
 
 Each node of the syntax tree becomes one function from a `Run` (scope and what is left of the
 budget) to a value. A node that has no entry in the tables below does not exist in the language.
@@ -7,7 +7,7 @@ budget) to a value. A node that has no entry in the tables below does not exist 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -15,20 +15,37 @@ from typing import Any, Final
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from engine.errors import TemplateError
-from engine.templates.filters import FILTERS, TESTS, bounded_text, exact, is_number
+from engine.templates.filters import FILTERS, TESTS, exact
+from engine.templates.running import (
+    COMPARISONS,
+    Block,
+    Json,
+    Reference,
+    Run,
+    UnknownName,
+    add,
+    binary,
+    check_name,
+    compared,
+    constant,
+    divide,
+    divide_whole,
+    joined,
+    lenient,
+    lookup,
+    loop,
+    multiply,
+    remainder,
+    subscripts,
+    subtract,
+)
 from engine.templates.text import text_of
 
 LONGEST_SOURCE: Final = 8 * 1024
 """Characters of one template."""
 DEEPEST: Final = 50
 """Expressions within expressions."""
-MOST_WORK: Final = 100_000
-"""Rounds of loops in one rendering."""
-MOST_OUTPUT: Final = 1024 * 1024
-"""Characters that one rendering makes in all."""
 
-Json = Any
-Block = Callable[["Run"], Json]
 
 _KEYWORDS: Final = frozenset(
     ("and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None")
@@ -36,73 +53,6 @@ _KEYWORDS: Final = frozenset(
 _NAME = r"(?!_)[A-Za-z]\w*"
 _SIMPLE = re.compile(rf"\{{\{{ *({_NAME}(?:\.{_NAME})*) *\}}\}}", re.ASCII)
 _ENVIRONMENT = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701  (no HTML)
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What a template names: the chain of constant keys, like ("steps", "net", "outputs", "id")."""
-
-    chain: tuple[str | int, ...]
-    line: int
-
-    def __str__(self) -> str:
-        """Return the chain as a template writes it."""
-        first, *rest = self.chain
-        return str(first) + "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in rest)
-
-
-class SecretLookup:
-    """The `secrets` of a scope: its one capability is to give the value of a key."""
-
-    __slots__ = ("_lookup",)
-
-    def __init__(self, lookup: Callable[[str], str]) -> None:
-        """Take the function that knows the values; it raises TemplateError for an unknown key."""
-        self._lookup = lookup
-
-    def __getitem__(self, key: str) -> str:
-        return self._lookup(key)
-
-    def __repr__(self) -> str:
-        return "<secrets>"
-
-
-@dataclass(slots=True)
-class Run:
-    """One rendering: what templates see, and how much work and text is left."""
-
-    scope: Mapping[str, Any]
-    work: int = MOST_WORK
-    output: int = MOST_OUTPUT
-
-    def spend(self, rounds: int) -> None:
-        """Count rounds of a loop; raises TemplateError when there are too many."""
-        self.work -= rounds
-        if self.work < 0:
-            raise TemplateError(
-                "The template takes too long", f"loops make {MOST_WORK} rounds at most"
-            )
-
-    def write(self, text: str) -> str:
-        """Count text that is made; raises TemplateError when it is too much."""
-        self.output -= len(text)
-        if self.output < 0:
-            raise TemplateError(
-                "The result is too long", f"at most {MOST_OUTPUT} characters are made"
-            )
-        return bounded_text(text)
-
-
-class UnknownName(TemplateError):
-    """A name, key, filter or test does not exist; `known` are those that do."""
-
-    def __init__(
-        self, what: str, name: object, known: Iterable[object] = (), why: str = ""
-    ) -> None:
-        """Take the sentence, the name and what there is instead."""
-        super().__init__(what, why or f"there are {_names(known)}")
-        self.name = name
-        self.known = tuple(str(other) for other in known)
 
 
 def parse(source: str, *, statements: bool) -> tuple[Block, tuple[Reference, ...], bool]:
@@ -128,14 +78,14 @@ def _parse_simple(source: str) -> tuple[Block, tuple[Reference, ...], bool] | No
     line = 1
     for text, chain in zip(texts, [*chains, ()], strict=True):
         if text:
-            blocks.append(_constant(text))
+            blocks.append(constant(text))
         line += text.count("\n")
         if chain:
             references.append(Reference(chain, line))
-            blocks.append(_lookup(chain))
+            blocks.append(lookup(chain))
     if len(blocks) == 1 and chains:
         return blocks[0], tuple(references), True
-    return _joined(blocks), tuple(references), False
+    return joined(blocks), tuple(references), False
 
 
 def _parse_full(source: str, statements: bool) -> tuple[Block, tuple[Reference, ...], bool]:
@@ -175,7 +125,7 @@ class _Compiler:
 
     def body(self, parts: list[nodes.Node]) -> Block:
         """Compile what renders to text."""
-        return _joined([self._statement(part) for part in parts])
+        return joined([self._statement(part) for part in parts])
 
     def expression(self, node: nodes.Node) -> Block:
         """Compile what gives a value."""
@@ -186,7 +136,7 @@ class _Compiler:
         if kind in (nodes.Name, nodes.Getattr, nodes.Getitem):
             block = self._chain(node)
         elif kind in _OPERATORS:
-            block = _binary(
+            block = binary(
                 _OPERATORS[kind],
                 self.expression(node.left),  # type: ignore[attr-defined]
                 self.expression(node.right),  # type: ignore[attr-defined]
@@ -201,7 +151,7 @@ class _Compiler:
 
     def _statement(self, node: nodes.Node) -> Block:
         if isinstance(node, nodes.Output):
-            return _joined([self.expression(part) for part in node.nodes])
+            return joined([self.expression(part) for part in node.nodes])
         if isinstance(node, (nodes.If, nodes.For)) and not self.statements:
             word = "if" if isinstance(node, nodes.If) else "for"
             raise TemplateError(
@@ -232,13 +182,13 @@ class _Compiler:
         if node.recursive or not isinstance(node.target, nodes.Name):
             raise TemplateError(f"A loop has one name (line {node.lineno})", "{% for x in list %}")
         name = node.target.name
-        _check_name(name, node.lineno)
+        check_name(name, node.lineno)
         items = self.expression(node.iter)
         self._bound += [name, "loop"]
         test = self.expression(node.test) if node.test else None
         body = self.body(node.body)
         del self._bound[-2:]
-        return _loop(name, items, test, body, self.body(node.else_))
+        return loop(name, items, test, body, self.body(node.else_))
 
     def _chain(self, node: nodes.Node) -> Block:
         """Compile a name with its attributes and subscripts, constant ones at once."""
@@ -252,19 +202,19 @@ class _Compiler:
                 node = node.node
             else:
                 for key in keys:
-                    _check_name(key, node.lineno)
-                return _subscripts(self.expression(node), keys[::-1])
+                    check_name(key, node.lineno)
+                return subscripts(self.expression(node), keys[::-1])
         chain: list[str | int] = [node.name]
         keys.reverse()
         while keys and not callable(keys[0]):
             chain.append(keys.pop(0))  # type: ignore[arg-type]
         for part in chain:
-            _check_name(part, node.lineno)
+            check_name(part, node.lineno)
         if chain[0] == "secrets" and len(chain) != 2:
             raise TemplateError("secrets is asked by key", "secrets.KEY", "Name one key")
         if chain[0] not in self._bound:
             self.references.append(Reference(tuple(chain), node.lineno))
-        return _subscripts(_lookup(tuple(chain)), keys)
+        return subscripts(lookup(tuple(chain)), keys)
 
     def _subscript(self, node: nodes.Getitem) -> str | int | Block:
         match node.arg:
@@ -281,7 +231,7 @@ class _Compiler:
 
 
 def _data(_compiler: _Compiler, node: Any) -> Block:
-    return _constant(node.data)
+    return constant(node.data)
 
 
 def _const(_compiler: _Compiler, node: Any) -> Block:
@@ -289,7 +239,7 @@ def _const(_compiler: _Compiler, node: Any) -> Block:
     if isinstance(value, float):
         value = Decimal(repr(value))
         exact(value)
-    return _constant(value)
+    return constant(value)
 
 
 def _list(compiler: _Compiler, node: Any) -> Block:
@@ -324,7 +274,7 @@ def _positive(compiler: _Compiler, node: Any) -> Block:
 
 def _choice(compiler: _Compiler, node: Any) -> Block:
     test, this = compiler.expression(node.test), compiler.expression(node.expr1)
-    other = compiler.expression(node.expr2) if node.expr2 else _constant(None)
+    other = compiler.expression(node.expr2) if node.expr2 else constant(None)
     return lambda run: this(run) if test(run) else other(run)
 
 
@@ -335,13 +285,13 @@ def _concat(compiler: _Compiler, node: Any) -> Block:
 
 def _compare(compiler: _Compiler, node: Any) -> Block:
     first = compiler.expression(node.expr)
-    rest = [(_COMPARISONS[op.op], compiler.expression(op.expr)) for op in node.ops]
+    rest = [(COMPARISONS[op.op], compiler.expression(op.expr)) for op in node.ops]
 
     def run_compare(run: Run) -> bool:
         left = first(run)
         for compare, block in rest:
             right = block(run)
-            if not _compared(compare, left, right):
+            if not compared(compare, left, right):
                 return False
             left = right
         return True
@@ -363,7 +313,7 @@ def _filter(compiler: _Compiler, node: Any) -> Block:
         wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
         raise TemplateError(f"The filter {node.name} takes {wanted} arguments (line {node.lineno})")
     if node.name == "default":
-        value = _lenient(value)
+        value = lenient(value)
     return lambda run: function(value(run), *(argument(run) for argument in arguments))
 
 
@@ -375,7 +325,7 @@ def _test(compiler: _Compiler, node: Any) -> Block:
     if len(_arguments(node)) != count:
         raise TemplateError(f"The test {node.name} takes no arguments (line {node.lineno})")
     if node.name in ("defined", "undefined"):
-        value = _lenient(value)
+        value = lenient(value)
     return lambda run: function(value(run))
 
 
@@ -385,17 +335,14 @@ def _arguments(node: Any) -> list[nodes.Node]:
     return list(node.args)
 
 
-def _lenient(block: Block) -> Block:
-    """Give None where a name does not exist."""
-
-    def run_lenient(run: Run) -> Json:
-        try:
-            return block(run)
-        except UnknownName:
-            return None
-
-    return run_lenient
-
+_OPERATORS: Final[Mapping[type[nodes.Node], Callable[[Run, Json, Json], Json]]] = {
+    nodes.Add: add,
+    nodes.Sub: subtract,
+    nodes.Mul: multiply,
+    nodes.Div: divide,
+    nodes.FloorDiv: divide_whole,
+    nodes.Mod: remainder,
+}
 
 _EXPRESSIONS: Final[Mapping[type[nodes.Node], Callable[[_Compiler, Any], Block]]] = {
     nodes.TemplateData: _data,
@@ -413,171 +360,6 @@ _EXPRESSIONS: Final[Mapping[type[nodes.Node], Callable[[_Compiler, Any], Block]]
     nodes.Filter: _filter,
     nodes.Test: _test,
 }
-
-_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "eq": lambda a, b: a == b,
-    "ne": lambda a, b: a != b,
-    "lt": lambda a, b: a < b,
-    "lteq": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b,
-    "gteq": lambda a, b: a >= b,
-    "in": lambda a, b: a in b,
-    "notin": lambda a, b: a not in b,
-}
-
-
-def _compared(compare: Callable[[Any, Any], bool], left: Json, right: Json) -> bool:
-    try:
-        return bool(compare(left, right))
-    except TypeError:
-        raise TemplateError(
-            f"{text_of(left)!r} and {text_of(right)!r} cannot be compared", "they differ in kind"
-        ) from None
-
-
-# Arithmetic: exact and bounded.
-
-
-def _add(run: Run, left: Json, right: Json) -> Json:
-    if isinstance(left, str) and isinstance(right, str):
-        return run.write(left + right)
-    return exact(left) + exact(right)
-
-
-def _divide(_run: Run, left: Json, right: Json) -> Json:
-    result = Decimal(exact(left)) / Decimal(exact(right))
-    whole = is_number(left) and isinstance(left, int) and isinstance(right, int)
-    return int(result) if whole and result == int(result) else result
-
-
-_OPERATORS: Final[Mapping[type[nodes.Node], Callable[[Run, Json, Json], Json]]] = {
-    nodes.Add: _add,
-    nodes.Sub: lambda _, left, right: exact(left) - exact(right),
-    nodes.Mul: lambda _, left, right: exact(left) * exact(right),
-    nodes.Div: _divide,
-    nodes.FloorDiv: lambda _, left, right: exact(left) // exact(right),
-    nodes.Mod: lambda _, left, right: exact(left) % exact(right),
-}
-
-
-def _binary(operate: Callable[[Run, Json, Json], Json], left: Block, right: Block) -> Block:
-    def run_binary(run: Run) -> Json:
-        try:
-            result = operate(run, left(run), right(run))
-        except (ArithmeticError, ValueError):
-            raise TemplateError("The calculation has no result", "a division by zero?") from None
-        return result if isinstance(result, str) else exact(result)
-
-    return run_binary
-
-
-# Running.
-
-
-def _constant(value: Json) -> Block:
-    return lambda _: value
-
-
-def _joined(blocks: list[Block]) -> Block:
-    return lambda run: run.write("".join(text_of(block(run)) for block in blocks))
-
-
-def _lookup(chain: tuple[str | int, ...]) -> Block:
-    name, *keys = chain
-
-    def run_lookup(run: Run) -> Json:
-        try:
-            value = run.scope[name]  # type: ignore[index]
-        except KeyError:
-            raise UnknownName(f"There is no {name!r} here", name, run.scope) from None
-        for index, key in enumerate(keys, start=1):
-            value = _inside(value, key, chain[:index])
-        return value
-
-    return run_lookup
-
-
-def _subscripts(block: Block, keys: list[str | int | Block]) -> Block:
-    if not keys:
-        return block
-
-    def run_subscripts(run: Run) -> Json:
-        value = block(run)
-        for key in keys:
-            found = key(run) if callable(key) else key
-            _check_name(found, 0)
-            value = _inside(value, found, ())
-        return value
-
-    return run_subscripts
-
-
-def _inside(value: Json, key: Json, before: tuple[str | int, ...]) -> Json:
-    """Look a key up in plain data; inside None there is None."""
-    if value is None:
-        return None
-    if isinstance(value, SecretLookup):
-        return value[str(key)]
-    where = str(Reference(before, 0)) if before else "the value"
-    try:
-        if isinstance(value, Mapping):
-            return value[key]
-        if isinstance(value, (list, tuple)) and isinstance(key, int):
-            return value[key]
-    except (KeyError, IndexError, TypeError):
-        known = list(value) if isinstance(value, Mapping) else range(len(value))
-        raise UnknownName(f"{where} has no {key!r}", key, known) from None
-    raise UnknownName(f"{where} has no {key!r}", key, why="it is neither a mapping nor a list")
-
-
-def _loop(name: str, items: Block, test: Block | None, body: Block, otherwise: Block) -> Block:
-    def run_loop(run: Run) -> str:
-        found = items(run)
-        if found is None:
-            found = []
-        if not isinstance(found, (list, tuple)):
-            raise TemplateError("A loop needs a list", f"it was given {text_of(found)!r}")
-        run.spend(len(found) + 1)
-        outer = run.scope
-        rounds = [{**outer, name: item} for item in found]
-        if test is not None:
-            rounds = [scope for scope in rounds if _within(run, scope, test)]
-        texts = []
-        for index, scope in enumerate(rounds):
-            scope["loop"] = _position(index, len(rounds))
-            texts.append(_within(run, scope, body))
-        return "".join(texts) if texts else text_of(otherwise(run))
-
-    return run_loop
-
-
-def _within(run: Run, scope: Mapping[str, Any], block: Block) -> Json:
-    outer, run.scope = run.scope, scope
-    try:
-        return block(run)
-    finally:
-        run.scope = outer
-
-
-def _position(index: int, count: int) -> dict[str, Json]:
-    return {
-        "index": index + 1,
-        "index0": index,
-        "first": index == 0,
-        "last": index == count - 1,
-        "length": count,
-    }
-
-
-def _check_name(key: Json, line: int) -> None:
-    if isinstance(key, str) and key.startswith("_"):
-        where = f" (line {line})" if line else ""
-        raise TemplateError(f"{key!r} cannot be named{where}", "names with a leading _ are closed")
-
-
-def _names(known: Iterable[object]) -> str:
-    shown = sorted(map(str, known))
-    return ", ".join(shown[:30]) + (" ..." if len(shown) > 30 else "") if shown else "none"
 
 
 def _refused(node: nodes.Node) -> TemplateError:
