@@ -16,9 +16,10 @@ from pydantic import Field
 
 from engine.catalog.findings import Finding
 from engine.catalog.own_types import FILE_NAMES
-from engine.catalog.reader import Source, read
+from engine.catalog.reader import read
 from engine.catalog.scalars import Many, Model
 from engine.catalog.shape import read_shape
+from engine.catalog.source import Source
 
 SETTINGS_FILE: Final = "pao-catalog.yml"
 DEFAULT_ROOTS: Final = ("catalog",)

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from engine.catalog.fields import ALIASES, FIELD_TYPES
 from engine.catalog.findings import Finding, Path
-from engine.catalog.reader import Reading, Source
+from engine.catalog.reader import Reading
 from engine.catalog.scalars import describe
 from engine.catalog.shape import read_shape
+from engine.catalog.source import Source
 from engine.catalog.suggest import closest
 
 BUILT_IN: Final = frozenset(FIELD_TYPES) | frozenset(ALIASES)

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from engine.catalog.findings import Finding, Path, path_text
-from engine.catalog.reader import Source
 from engine.catalog.scalars import describe
+from engine.catalog.source import Source
 from engine.catalog.suggest import closest
 
 M = TypeVar("M", bound=BaseModel)

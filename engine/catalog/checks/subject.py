@@ -9,8 +9,8 @@ from typing import Any, Final
 from engine.catalog.documents import CatalogBundle, Document
 from engine.catalog.fields import AnyField
 from engine.catalog.findings import Finding, Path, Severity, path_text
-from engine.catalog.reader import Source
 from engine.catalog.shape import Shape
+from engine.catalog.source import Source
 from engine.catalog.steps import STEP_TYPES
 from engine.catalog.suggest import closest
 from engine.catalog.tickets import TICKET_SYSTEMS

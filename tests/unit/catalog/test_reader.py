@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.catalog.reader import DEEPEST, LARGEST_FILE, MOST_DOCUMENTS, MOST_NODES, Reading, read
+from engine.catalog.composer import DEEPEST, MOST_NODES
+from engine.catalog.reader import LARGEST_FILE, MOST_DOCUMENTS, Reading, read
 
 
 def reading(text: str | bytes) -> Reading:
