@@ -7,8 +7,10 @@ which the engine parses.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final
 
+from bot.forms.drawing import Drawings
 from engine import (
     Actor,
     BaseField,
@@ -27,6 +29,9 @@ Json = Any
 
 NAME_LENGTH: Final = 255
 """Longest instance name."""
+
+OUTLINES: Final = 256
+"""Documents whose forms are kept outlined in a process."""
 
 DEPRECATED: Final = "deprecated"
 
@@ -65,22 +70,16 @@ class Form:
     deprecated: bool = False
     replaced_by: str | None = None
 
+    fields: tuple[BaseField, ...] = ()
+    """All fields in the order of the form."""
+    controllers: frozenset[str] = frozenset()
+    """The fields that a condition of another one looks at."""
+    drawings: Drawings = field(default_factory=Drawings, compare=False, repr=False)
+
     @property
     def subject(self) -> str:
         """What drafts are kept by."""
         return f"{self.kind}:{self.name}"
-
-    @property
-    def fields(self) -> tuple[BaseField, ...]:
-        """All fields in the order of the form."""
-        return tuple(one for section in self.sections for one in section.fields)
-
-    @property
-    def controllers(self) -> frozenset[str]:
-        """The fields that a condition of another one looks at."""
-        return frozenset(
-            name for one in self.fields if one.conditional for name in one.conditional.names()
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +111,22 @@ class Filled:
 def form_of(details: CatalogDetails, actor: Actor) -> Form:
     """Return the form of a catalog item or bundle as `actor` is asked to fill it."""
     entry = details.entry
+    outline = _outline(_Document.of(details))
     return Form(
         kind=entry.kind,
         name=entry.name,
         title=entry.display_name,
         version=entry.version,
         content_hash=details.content_hash,
-        sections=tuple(_sections(load_presentation(details.presentation))),
+        sections=outline.sections,
         dependencies=tuple(_asked(dependency) for dependency in details.dependencies),
         teams=actor.teams,
         description=entry.description,
         deprecated=entry.lifecycle == DEPRECATED,
         replaced_by=entry.replaced_by,
+        fields=outline.fields,
+        controllers=outline.controllers,
+        drawings=outline.drawings,
     )
 
 
@@ -137,6 +140,8 @@ def untouched(form: Form, actor: Actor) -> Filled:
 
 def shown(form: Form, filled: Filled) -> frozenset[str]:
     """Return the names of the fields that are asked, given what stands in the form."""
+    if not form.controllers:
+        return frozenset(one.name for one in form.fields if not one.hidden)
     given = {one.name: filled.values.get(one.name) for one in form.fields if _is_asked(one)}
     checked = check_values(form.fields, given, texts=filled.texts & given.keys(), partial=True)
     return frozenset(
@@ -167,6 +172,41 @@ def submission(
         idempotency_key=idempotency_key,
         origin_channel=origin_channel,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A presentation, told apart by the document it stands in and by what it says."""
+
+    kind: str
+    name: str
+    content_hash: str
+    written: int
+    presentation: Mapping[str, Json] = field(compare=False)
+
+    @classmethod
+    def of(cls, details: CatalogDetails) -> "_Document":
+        entry, presentation = details.entry, details.presentation
+        written = hash(repr(presentation))
+        return cls(entry.kind, entry.name, details.content_hash, written, presentation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """What a form is for everybody."""
+
+    sections: tuple[Section, ...]
+    fields: tuple[BaseField, ...]
+    controllers: frozenset[str]
+    drawings: Drawings
+
+
+@lru_cache(maxsize=OUTLINES)
+def _outline(document: _Document) -> _Outline:
+    sections = tuple(_sections(load_presentation(document.presentation)))
+    fields = tuple(one for section in sections for one in section.fields)
+    looked_at = (name for one in fields if one.conditional for name in one.conditional.names())
+    return _Outline(sections, fields, frozenset(looked_at), Drawings())
 
 
 def _sections(presentation: Presentation | BundlePresentation) -> Iterator[Section]:

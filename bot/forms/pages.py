@@ -6,9 +6,10 @@ again. Only the fields that are asked now are drawn; `form.shown` decides which.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
+from bot.forms.drawing import Drawn, measured
 from bot.forms.fields import ACTION, block_id, external_select, input_blocks, option
 from bot.forms.form import NAME_LENGTH, Asked, Filled, Form, Section, shown
 from bot.messages import notices
@@ -31,6 +32,7 @@ PAGE_BLOCKS: Final = 90
 """Slack takes 100; the rest is for notices, the page's number and the way back."""
 PAGE_BYTES: Final = 180_000
 """Slack takes 250 kB."""
+HEADING_BLOCKS: Final = 2
 TEAMS: Final = 100
 
 
@@ -47,7 +49,7 @@ class Meta:
 
     def packed(self) -> str:
         """Return it as text: under 3000 characters, since names have at most 255."""
-        short = {key: value for key, value in asdict(self).items() if value}
+        short = {key: value for key in self.__slots__ if (value := getattr(self, key))}
         return json.dumps(short, separators=(",", ":"))
 
     @classmethod
@@ -70,6 +72,8 @@ class Page:
 
     head: bool
     sections: tuple[Section, ...]
+    blocks: tuple[Block, ...]
+    """The sections, drawn."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -77,37 +81,30 @@ class Page:
         return frozenset(one.name for part in self.sections for one in part.fields)
 
 
-def pages(form: Form, filled: Filled) -> tuple[Page, ...]:
-    """Return the form's pages as things stand; at least one."""
+def pages(form: Form, filled: Filled, *, kept: bool = False) -> tuple[Page, ...]:
+    """Return the form's pages as things stand; at least one.
+
+    `kept`: what earlier pages held is kept, so a secret may be left empty.
+    """
     asked = shown(form, filled)
-    kept = (_only(part, asked) for part in form.sections)
-    parts = [part for part in kept if part.fields]
-    room = _Room(form, filled)
-    room.take(_head_size(form))
-    made: list[list[Section]] = [[]]
-    for part in parts:
-        for piece in room.pieces(part):
-            if piece is None:
-                made.append([])
-            else:
-                made[-1].append(piece)
-    return tuple(Page(at == 0, tuple(some)) for at, some in enumerate(made))
+    shelf = _Shelf(form, filled, kept=kept)
+    for part in form.sections:
+        fields = [one for one in part.fields if one.name in asked]
+        if fields:
+            shelf.put(part.heading, fields)
+    return shelf.pages()
 
 
 def draw(form: Form, filled: Filled, meta: Meta, notice: Sequence[Block] = ()) -> Block:
     """Return the view of page `meta.page`, `notice` first; the page number is brought in range."""
-    every = pages(form, filled)
+    every = pages(form, filled, kept=meta.session is not None)
     at = min(max(meta.page, 0), len(every) - 1)
     page, last = every[at], at == len(every) - 1
     blocks = [
         *notice,
         *_number(at, len(every)),
         *(_head(form, filled) if page.head else ()),
-        *(
-            block
-            for part in page.sections
-            for block in _section(form, part, filled, kept=meta.session is not None)
-        ),
+        *page.blocks,
         *(actions(button(notices.BACK, BACK)) if at else ()),
     ]
     return modal(
@@ -207,22 +204,18 @@ def _dependency_block(asked: Asked, value: str | None) -> Block:
 # Sections
 
 
-def _section(form: Form, part: Section, filled: Filled, *, kept: bool) -> Iterator[Block]:
-    if part.heading:
-        yield divider()
-        yield header(part.heading)
-    for one in part.fields:
-        yield from _field(form, one, filled, kept=kept)
-
-
-def _field(form: Form, one: BaseField, filled: Filled, *, kept: bool = False) -> list[Block]:
+def _field(form: Form, one: BaseField, filled: Filled, *, kept: bool = False) -> Drawn:
     """Draw one field; `kept`: a secret that was entered before is kept where it is left empty."""
     if one.readonly:
-        return [_as_words(one)]
+        return measured([_as_words(one)])
     value = filled.values.get(one.name)
-    if isinstance(one, SecretField) and kept and value:
-        one = one.model_copy(update={"required": False, "placeholder": notices.SECRET_KEPT})
-    return input_blocks(one, value, controls=one.name in form.controllers)
+    controls = one.name in form.controllers
+    if not isinstance(one, SecretField):
+        return form.drawings.of(one, value, controls=controls)
+    if not (kept and value):
+        return form.drawings.of(one, None, controls=controls)
+    optional = one.model_copy(update={"required": False, "placeholder": notices.SECRET_KEPT})
+    return measured(input_blocks(optional, None, controls=controls))
 
 
 def _as_words(one: BaseField) -> Block:
@@ -234,54 +227,58 @@ def _number(at: int, count: int) -> list[Block]:
     return [context(notices.page_number(at + 1, count))] if count > 1 else []
 
 
-def _only(part: Section, asked: frozenset[str]) -> Section:
-    return Section(part.heading, tuple(one for one in part.fields if one.name in asked))
-
-
 # What fits
 
 
-class _Room:
-    """How much a page has room for: sections go on it whole where they can."""
+class _Shelf:
+    """Pages being filled: a section goes on one whole where it can."""
 
-    def __init__(self, form: Form, filled: Filled) -> None:
-        self._form = form
-        self._filled = filled
-        self._blocks = PAGE_BLOCKS
-        self._bytes = PAGE_BYTES
+    def __init__(self, form: Form, filled: Filled, *, kept: bool) -> None:
+        self._form, self._filled, self._kept = form, filled, kept
+        self._pages: list[tuple[list[Section], list[Block]]] = [([], [])]
+        self._blocks_left = PAGE_BLOCKS - _head_size(form)
+        self._bytes_left = PAGE_BYTES
 
-    def take(self, blocks: int, size: int = 0) -> None:
-        self._blocks -= blocks
-        self._bytes -= size
-
-    def pieces(self, part: Section) -> Iterator[Section | None]:
-        """Yield the section in pieces, and None where a new page begins."""
-        sizes = [self._size(one) for one in part.fields]
-        blocks = sum(count for count, _ in sizes) + 2
-        if not self._fits(blocks, sum(size for _, size in sizes)) and blocks <= PAGE_BLOCKS:
+    def put(self, heading: str | None, fields: Sequence[BaseField]) -> None:
+        """Put a section on the page at hand, on the next one, or on as many as it needs."""
+        drawn = [_field(self._form, one, self._filled, kept=self._kept) for one in fields]
+        blocks = sum(len(one.blocks) for one in drawn) + HEADING_BLOCKS
+        size = sum(one.size for one in drawn)
+        if not self._fits(blocks, size) and blocks <= PAGE_BLOCKS:
             self._turn()
-            yield None
-        piece: list[BaseField] = []
-        self.take(2)
-        for one, size in zip(part.fields, sizes, strict=True):
-            if piece and not self._fits(*size):
-                yield Section(part.heading, tuple(piece))
-                piece = []
+        piece = self._begin(heading)
+        for one, its in zip(fields, drawn, strict=True):
+            if piece and not self._fits(len(its.blocks), its.size):
+                self._end(heading, piece)
                 self._turn()
-                yield None
-                self.take(2)
-            self.take(*size)
+                piece = self._begin(heading)
             piece.append(one)
-        yield Section(part.heading, tuple(piece))
+            self._add(its.blocks, its.size)
+        self._end(heading, piece)
+
+    def pages(self) -> tuple[Page, ...]:
+        """Return what was filled."""
+        return tuple(
+            Page(at == 0, tuple(sections), tuple(blocks))
+            for at, (sections, blocks) in enumerate(self._pages)
+        )
+
+    def _begin(self, heading: str | None) -> list[BaseField]:
+        if heading:
+            self._add((divider(), header(heading)), 0)
+        return []
+
+    def _end(self, heading: str | None, fields: Sequence[BaseField]) -> None:
+        self._pages[-1][0].append(Section(heading, tuple(fields)))
+
+    def _add(self, blocks: Sequence[Block], size: int) -> None:
+        self._pages[-1][1].extend(blocks)
+        self._blocks_left -= len(blocks)
+        self._bytes_left -= size
 
     def _fits(self, blocks: int, size: int) -> bool:
-        return blocks <= self._blocks and size <= self._bytes
+        return blocks <= self._blocks_left and size <= self._bytes_left
 
     def _turn(self) -> None:
-        self._blocks, self._bytes = PAGE_BLOCKS, PAGE_BYTES
-
-    def _size(self, one: BaseField) -> tuple[int, int]:
-        drawn = _field(self._form, one, self._filled)
-        return len(drawn), sum(
-            len(json.dumps(block, ensure_ascii=False).encode()) for block in drawn
-        )
+        self._pages.append(([], []))
+        self._blocks_left, self._bytes_left = PAGE_BLOCKS, PAGE_BYTES
