@@ -50,7 +50,7 @@ def first_at(text: str, document: Json) -> tuple[Json, tuple[str | int, ...]]:
     except JSONPathRecursionError:
         raise NoMatch(f"{text} goes too deep") from None
     except JSONPathError as error:
-        raise NoMatch(f"{text} cannot be followed: {error}") from None
+        raise NoMatch(f"{text} cannot be followed: {_reason(error)}") from None
     raise NoMatch(f"{text} finds nothing")
 
 
@@ -67,7 +67,7 @@ def _compiled(text: str) -> JSONPath:
     try:
         path = _environment.compile(text)
     except (JSONPathError, RecursionError) as error:
-        raise _not_a_path(text, str(error).partition("\n")[0]) from None
+        raise _not_a_path(text, _reason(error)) from None
     if not isinstance(path, JSONPath):
         raise _not_a_path(text, "it joins several paths")
     return path
@@ -75,3 +75,8 @@ def _compiled(text: str) -> JSONPath:
 
 def _not_a_path(text: str, why: str) -> InvalidInput:
     return InvalidInput(f"{text!r} is not a JSONPath", why, "Write it like $.data.id")
+
+
+def _reason(error: Exception) -> str:
+    """Return the message alone: the library's `str` shows the place too, and fails at the end."""
+    return str(error.args[0]).partition("\n")[0] if error.args else type(error).__name__
