@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
+from aiohttp import ClientError
 from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
 from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncConnectionErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.requests import Request
@@ -22,11 +24,16 @@ from starlette.responses import Response
 
 from bot.background import Background
 from bot.identity import Identity
-from engine import Engine
+from engine import ConfigurationError, Engine, Unreachable
 
 SLACK_API: Final = "https://slack.com/api/"
 CALL_SECONDS: Final = 10
 """How long one call of the Web API may take."""
+
+REFUSED_TOKEN: Final = frozenset(
+    {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "not_allowed_token_type"}
+)
+"""Slack's words for a token that is of no use."""
 
 _OAUTH = ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
 
@@ -71,6 +78,28 @@ def slack_client(token: str, api_url: str | None = None, **arguments: Any) -> As
         retry_handlers=[AsyncConnectionErrorRetryHandler(max_retry_count=1)],
         **arguments,
     )
+
+
+async def require_access(client: AsyncWebClient) -> None:
+    """Ask Slack whether it takes the bot token: Bolt would find out at the first event only.
+
+    ConfigurationError where it does not, Unreachable where Slack does not answer.
+    """
+    try:
+        await client.auth_test()
+    except SlackApiError as refusal:
+        word = str(refusal.response.get("error"))
+        if word in REFUSED_TOKEN:
+            raise ConfigurationError(
+                "Slack refuses the bot token",
+                word,
+                "Set SLACK_BOT_TOKEN to the bot token (xoxb-) of the installed app",
+            ) from refusal
+        raise Unreachable("Slack does not let us in", word, "Try again in a moment") from refusal
+    except (ClientError, OSError, TimeoutError) as broken:
+        raise Unreachable(
+            "Slack cannot be reached", str(broken), "Check the network and SLACK_API_URL"
+        ) from broken
 
 
 def build_app(services: Services, *, signing_secret: str | None = None) -> AsyncApp:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import ClientSession
 
 import handlers
-from bot.app import Services, build_app, http_endpoint, slack_client
+from bot.app import Services, build_app, http_endpoint, require_access, slack_client
 from bot.database import Database
 from bot.http import Endpoint, http_server
 from bot.notifier import Notifier
@@ -100,6 +100,7 @@ async def bot_running(engine: Engine, access: SlackAccess) -> AsyncIterator[Slac
     """Run dispatcher, notifier and listeners; stops what takes in work first, what does it last."""
     async with ClientSession() as session:
         client = slack_client(access.bot_token, access.api_url, session=session)
+        await require_access(client)
         services = Services.of(client, engine)
         app = build_app(services, signing_secret=access.signing_secret)
         handlers.register(app, services)

@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     )
     slack_api_url: str | None = Field(None, description="Another server that speaks Slack's API")
     notify_channel: str | None = Field(
-        None, description="Channel for requests that name none themselves"
+        None, description="Channel for the message that sums a sync of the catalog up"
     )
     admins: Names = Field((), description="Slack user ids that may do everything")
     teams: NamesByKey = Field(

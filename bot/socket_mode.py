@@ -20,6 +20,7 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.app import REFUSED_TOKEN
 from engine import ConfigurationError, Unreachable
 
 LOOK_SECONDS: Final = 2.0
@@ -35,10 +36,6 @@ SILENT_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 3.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
-
-_WRONG_TOKEN = frozenset(
-    {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "not_allowed_token_type"}
-)
 
 log = structlog.get_logger(__name__)
 
@@ -192,7 +189,7 @@ def _tasks_of(client: Any) -> list["asyncio.Future[Any]"]:
 
 def _refused(refusal: SlackApiError) -> ConfigurationError | Unreachable:
     word = str(refusal.response.get("error"))
-    if word in _WRONG_TOKEN:
+    if word in REFUSED_TOKEN:
         return ConfigurationError(
             "Slack refuses the app token",
             word,

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Sequence
 
+import structlog
 from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
 
 from bot.app import Services
 from bot.forms import modals
@@ -15,6 +17,8 @@ from bot.messages.blocks import section
 from bot.messages.card import card
 from bot.messages.text import code_block
 from engine import InvalidInput, NotFound, RequestView, StepView, did_you_mean
+
+log = structlog.get_logger(__name__)
 
 
 def register(app: AsyncApp, services: Services) -> None:
@@ -35,9 +39,13 @@ async def thread_link(call: Call, request_id: str) -> str | None:
     conversation = await call.services.engine.conversation(request_id)
     if conversation is None:
         return None
-    answer = await call.services.client.chat_getPermalink(
-        channel=conversation.channel, message_ts=conversation.card_ts
-    )
+    try:
+        answer = await call.services.client.chat_getPermalink(
+            channel=conversation.channel, message_ts=conversation.card_ts
+        )
+    except SlackApiError as refusal:  # the card was deleted, or Slack is busy: the rest counts
+        log.info("no_permalink", error=refusal.response.get("error"))
+        return None
     return str(answer["permalink"])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from slack_bolt.async_app import AsyncApp
 
+from bot.app import require_access, slack_client
 from bot.socket_mode import SocketMode
 from engine import ConfigurationError, Unreachable
 from tests.support.eventually import eventually
@@ -117,3 +118,18 @@ async def test_after_an_outage_it_asks_for_a_new_address(twin: SlackTwin) -> Non
         assert heard == ["catalog"]
     finally:
         await service.stop()
+
+
+async def test_a_refused_bot_token_is_found_at_the_start(twin: SlackTwin) -> None:
+    await require_access(slack_client(twin.playground.bot_token, twin.playground.api_url))
+
+    with pytest.raises(ConfigurationError, match="SLACK_BOT_TOKEN"):
+        await require_access(slack_client("xoxb-of-somebody-else", twin.playground.api_url))
+
+
+async def test_an_unreachable_slack_is_found_at_the_start(twin: SlackTwin) -> None:
+    address = twin.playground.api_url
+    await twin.playground.stop()
+
+    with pytest.raises(Unreachable, match="SLACK_API_URL"):
+        await require_access(slack_client("xoxb-any", address))
