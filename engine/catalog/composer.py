@@ -111,7 +111,7 @@ class Composer:
                     yield from self._finished(started)
                 else:
                     self._take(kind, event)
-        except yaml.MarkedYAMLError as error:
+        except yaml.YAMLError as error:
             self._complain(error)
         except _GiveUp:
             self.gave_up = True
@@ -315,12 +315,12 @@ class Composer:
         self._find("too-deep", (place.line, place.column), message)
         raise _GiveUp
 
-    def _complain(self, error: yaml.MarkedYAMLError) -> None:
+    def _complain(self, error: yaml.YAMLError) -> None:
         """Turn the parser's complaint into a finding; the texts are libyaml's."""
         self.gave_up = True
-        mark = error.problem_mark or error.context_mark
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        problem = str(error.problem or error.context or error)
+        problem = str(getattr(error, "problem", None) or getattr(error, "context", None) or error)
         lines = self._text.split("\n")
         here = lines[line] if line < len(lines) else ""
         place = (line + self._offset, column + 1)
