@@ -21,7 +21,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.app import Services, kind_of, user_of
+from bot.app import CALL_SECONDS, Services, kind_of, user_of
 from bot.messages import notices
 from bot.messages.blocks import actions, button, modal, section
 from bot.messages.text import MESSAGE, cut
@@ -185,7 +185,8 @@ class Call:
         thread = self.body.get("container", {}).get("thread_ts")
         if thread and not replace:
             answer["thread_ts"] = thread
-        response = await AsyncWebhookClient(url).send_dict(answer)
+        client = AsyncWebhookClient(url, timeout=CALL_SECONDS, session=self.services.client.session)
+        response = await client.send_dict(answer)
         if response.status_code != 200:
             log.warning("response_url_refused", status=response.status_code, said=response.body)
         return response.status_code == 200

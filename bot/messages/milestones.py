@@ -50,14 +50,14 @@ def _completed(_: Event, view: RequestView) -> Milestone:
 
 
 def _failed(event: Event, view: RequestView) -> Milestone:
+    """Tell where and how to go on; why, only where no step has told it before."""
     step = event.data.get("step")
-    where = f" at the step *{escaped(str(step), 200)}*" if step else ""
     message = str(event.data.get("error_message") or view.reason or "")
-    why = f":\n{code_block(message, 1000)}" if message else "."
-    return Milestone(
-        f":x: It has failed{where}{why}\n{_way_out(view)}",
-        for_requester=True,
-    )
+    if step:
+        what = f" at the step *{escaped(str(step), 200)}*."
+    else:
+        what = f":\n{code_block(message, 1000)}" if message else "."
+    return Milestone(f":x: It has failed{what}\n{_way_out(view)}", for_requester=True)
 
 
 def _way_out(view: RequestView) -> str:
@@ -119,8 +119,7 @@ def _ticket_made(event: Event, _: RequestView) -> Milestone:
     data = event.data
     return Milestone(
         f":ticket: {_ticket(data)} was made in {escaped(str(data.get('system', '?')), 50)}: "
-        f"{escaped(one_line(str(data.get('summary') or 'someone will do it by hand')), 300)}",
-        for_requester=True,
+        f"{escaped(one_line(str(data.get('summary') or 'someone will do it by hand')), 300)}"
     )
 
 
