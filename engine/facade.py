@@ -113,7 +113,8 @@ class Engine:
         """Close the clients and the pool."""
         if "_services" in self.__dict__:
             await self._services.outbound.stop()
-            del self.__dict__["_services"]
+        for name in ("_services", "_surroundings", "_systems"):
+            self.__dict__.pop(name, None)
         if self._is_open:
             self._is_open = False
             await close_pool(self._pool)
@@ -682,7 +683,7 @@ class Engine:
             tickets=self.config.tickets,
         )
 
-    @property
+    @cached_property
     def _surroundings(self) -> Surroundings:
         return Surroundings(
             pool=self._pool,
@@ -692,9 +693,10 @@ class Engine:
             secret_files=SecretFiles(self.config.secrets_dir, self.config.secrets_allow),
             data_dir=self.config.data_dir,
             public_url=self.config.public_url,
+            outage_seconds=self.config.database_outage.total_seconds(),
         )
 
-    @property
+    @cached_property
     def _systems(self) -> TicketRegistry:
         return build_ticket_systems(self._services)
 

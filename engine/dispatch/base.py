@@ -21,7 +21,7 @@ from engine.config import EngineConfig
 from engine.dispatch.apscheduler import PeriodicJobs
 from engine.dispatch.loop import ClaimLoop
 from engine.dispatch.periodic import periodic_jobs
-from engine.errors import ConfigurationError
+from engine.errors import ConfigurationError, PaoError
 from engine.execution.run import Surroundings
 from engine.execution.tickets import Tickets
 from engine.execution.work import Work
@@ -84,6 +84,10 @@ class Carrier:
         running.cancel()
         await asyncio.wait([running])
         await self._work.stop(self._config.shutdown_grace)
+        try:
+            await self._tickets.give_back()
+        except PaoError as error:
+            log.warning("outbox_not_given_back", error=str(error))
 
     async def _do_tickets(self) -> bool:
         """Do what is due in the outbox and ask for tickets; say whether there may be more."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from engine.events import NewEvent
 from engine.execution.lease import Lease, LeaseLost
@@ -17,7 +17,9 @@ from engine.redaction import RedactedStream, Redactor
 from engine.requests.tickets import effect_key
 from engine.store import events, execution
 from engine.store.execution import Claim, ClaimedRequest
-from engine.store.pool import Pool, transaction
+from engine.store.pool import Connection, Pool, through_outage, transaction
+
+T = TypeVar("T")
 
 LOG_BUFFER: Final = 16 << 10
 """Characters of a log that are kept back at most before they are written."""
@@ -38,6 +40,7 @@ class RunContext:
     template: Mapping[str, Any]
     folder: Path
     logs_url: str | None
+    outage_seconds: float
     external: Mapping[str, Any] = field(init=False)
     _log: _AttemptLog = field(init=False)
     _has_folder: bool = field(init=False, default=False)
@@ -112,8 +115,8 @@ class RunContext:
 
     async def remember(self, external: Mapping[str, Any]) -> None:
         """Merge into `external`, durably and fenced."""
-        async with transaction(self.pool) as connection:
-            kept = await execution.remember(connection, self.claim.id, self.lease.token, external)
+        step_id, token = self.claim.id, self.lease.token
+        kept = await self._write(lambda c: execution.remember(c, step_id, token, external))
         if kept is None:
             raise LeaseLost("The step's lease is gone", "another worker has it")
         self.external = kept
@@ -133,15 +136,14 @@ class RunContext:
         event = NewEvent(
             kind, self.claim.request_id, self.claim.id, data=self.redactor.json(clean(data))
         )
-        async with transaction(self.pool) as connection:
-            await events.write(connection, event)
+        await self._write(lambda connection: events.write(connection, event))
 
     async def remember_job(self, job_id: str | None, job_url: str | None) -> None:
         """Keep the outside job's id and link on the attempt."""
-        async with transaction(self.pool) as connection:
-            ours = await execution.remember_job(
-                connection, self.claim.attempt_id, self.lease.token, job_id, job_url
-            )
+        attempt_id, token = self.claim.attempt_id, self.lease.token
+        ours = await self._write(
+            lambda c: execution.remember_job(c, attempt_id, token, job_id, job_url)
+        )
         if not ours:
             raise LeaseLost("The step's lease is gone", "another worker has it")
 
@@ -156,8 +158,17 @@ class RunContext:
                 await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
     async def _write_log(self, text: str) -> None:
-        async with transaction(self.pool) as connection:
-            await execution.append_log(connection, self.claim.attempt_id, text, self.logs_url)
+        attempt_id, url = self.claim.attempt_id, self.logs_url
+        await self._write(lambda c: execution.append_log(c, attempt_id, text, url))
+
+    async def _write(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run a statement in a transaction of its own; an outage of the database is waited for."""
+
+        async def once() -> T:
+            async with transaction(self.pool) as connection:
+                return await statement(connection)
+
+        return await through_outage(once, limit=self.outage_seconds)
 
     def _key(self, group: int) -> str:
         return effect_key(self.claim.request_id, self.claim.step_id, group)

@@ -44,7 +44,7 @@ from engine.secrets import Cipher, SecretFiles
 from engine.steps.base import Completed, Resource, StepType, Waiting
 from engine.steps.registry import StepRegistry
 from engine.store.execution import Claim, ClaimedRequest, Finish, Outcome
-from engine.store.pool import Pool
+from engine.store.pool import OUTAGE_SECONDS, Pool
 from engine.store.secrets import EncryptedValue
 from engine.templates import evaluate, render
 from engine.verifications.base import Verdict
@@ -79,6 +79,7 @@ class Surroundings:
     secret_files: SecretFiles
     data_dir: Path
     public_url: str | None = None
+    outage_seconds: float = OUTAGE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +380,7 @@ class _Turn:
             template=template,
             folder=self._around.data_dir / "attempts" / str(self._claim.attempt_id),
             logs_url=self._logs_url(),
+            outage_seconds=self._around.outage_seconds,
         )
 
     def _verifications(self) -> Sequence[Mapping[str, Any]]:

@@ -16,6 +16,7 @@ still makes a ticket, with what is known.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -98,14 +99,7 @@ class Tickets:
                 lease=ITEM_LEASE,
                 request_id=self._request_id,
             )
-        left = list(items)
-        try:
-            while left:
-                await self._do(left[0])
-                left.pop(0)
-        finally:
-            if left:
-                await self._give_back(left)
+        await asyncio.gather(*(self._do(item) for item in items))
         return len(items)
 
     async def poll(self) -> int:
@@ -122,6 +116,11 @@ class Tickets:
             await self._follow(ticket)
         return len(due)
 
+    async def give_back(self) -> None:
+        """Leave nothing for a lease to run out: called when the worker stops."""
+        async with transaction(self._around.pool) as connection:
+            await outbox.release(connection, self._owner)
+
     # The outbox
 
     async def _do(self, item: Item) -> None:
@@ -135,11 +134,6 @@ class Tickets:
         except Exception as error:
             log.exception("ticket_crashed", outbox_item=item.id)
             await self._postpone(item, StepFailed(type(error).__name__, str(error)))
-
-    async def _give_back(self, items: Sequence[Item]) -> None:
-        """A worker that stops leaves no item for its lease to run out."""
-        async with transaction(self._around.pool) as connection:
-            await outbox.release(connection, items)
 
     async def _create(self, item: Item) -> None:
         """Make the ticket outside, then keep it."""

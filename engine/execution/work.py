@@ -18,14 +18,14 @@ from uuid import UUID
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from engine.errors import PaoError
-from engine.execution.finish import Finisher
+from engine.errors import PaoError, Unavailable
+from engine.execution.finish import Finisher, write_finishes
 from engine.execution.lease import Lease, LeaseLost, Leases
 from engine.execution.run import LONGEST_MESSAGE, Surroundings, run_claim, stay_alive
 from engine.execution.scope import secret_ids
 from engine.requests.parameters import references_in
 from engine.store import execution, secrets
-from engine.store.execution import Claim, ClaimedRequest, Finish
+from engine.store.execution import Claim, ClaimedRequest, Finish, Phase
 from engine.store.pool import transaction
 from engine.store.secrets import EncryptedValue
 
@@ -78,6 +78,7 @@ class Work:
             await asyncio.wait(self._tasks)
         await self._leases.stop()
         await self._finisher.stop()
+        await self._give_back_the_rest()
 
     @property
     def is_idle(self) -> bool:
@@ -162,34 +163,44 @@ class Work:
             if not self._is_stopping:
                 raise
             stay_alive()
-            return given_back(claim)
+            return given_back(claim.id, claim.lease_token, claim.phase, claim.attempt_count)
+
+    async def _give_back_the_rest(self) -> None:
+        """A claim that was interrupted between its commit and its task leaves steps behind."""
+        try:
+            async with transaction(self._around.pool) as connection:
+                held = await execution.held_by(connection, self._owner)
+            if held:
+                back = [given_back(one.id, one.token, one.phase, one.attempt) for one in held]
+                await write_finishes(self._around.pool, back)
+        except PaoError as error:
+            log.warning("steps_not_given_back", error=str(error))
 
     async def _write(self, finish: Finish) -> None:
         try:
             await self._finisher.write(finish)
+        except Unavailable:
+            raise
         except PaoError as error:
             # What the database will not take, it will not take tomorrow either.
             log.warning("finish_not_stored", error=str(error))
             await self._finisher.write(_unstorable(finish, error))
 
 
-def given_back(claim: Claim) -> Finish:
+def given_back(step_id: UUID, token: int, phase: Phase, attempt: int) -> Finish:
     """Return the finish of a step whose worker stops: due at once, its attempt not counted."""
     message = "The worker was stopped before the step was done"
+    told = {"attempt": attempt, "error_type": "worker_stopped", "error_message": message}
     return Finish(
-        id=claim.id,
-        token=claim.lease_token,
+        id=step_id,
+        token=token,
         outcome="retrying",
-        phase=claim.phase,
+        phase=phase,
         uncounted=1,
         error_type="worker_stopped",
         error_message=message,
         kind="step.retrying",
-        data={
-            "attempt": claim.attempt_count,
-            "error_type": "worker_stopped",
-            "error_message": message,
-        },
+        data=told,
     )
 
 

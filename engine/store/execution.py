@@ -128,7 +128,7 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A step whose worker was lost, taken by the reaper."""
+    """A step that a worker held and does not carry any more."""
 
     id: UUID
     token: int
@@ -263,6 +263,11 @@ async def end(connection: Connection, request_ids: Sequence[UUID]) -> None:
 async def take_over(connection: Connection, *, limit: int, lease: timedelta) -> list[Lost]:
     """Take the steps whose leases have expired; a `finish` of each must follow."""
     return await rows(connection, _sql.take_over, {"limit": limit, "lease": lease}, Lost)
+
+
+async def held_by(connection: Connection, owner: str) -> list[Lost]:
+    """Return the steps that a worker claimed and did not finish."""
+    return await rows(connection, _sql.held_by, {"owner": owner}, Lost)
 
 
 async def overdue(connection: Connection, limit: int) -> list[UUID]:

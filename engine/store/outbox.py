@@ -113,10 +113,9 @@ async def postpone(connection: Connection, item: Item, delay: float, error: str)
     return due
 
 
-async def release(connection: Connection, items: Sequence[Item]) -> None:
-    """Give back claimed items that were not done."""
-    held = {"ids": [item.id for item in items], "tokens": [item.token for item in items]}
-    await run(connection, _sql.release_items, held)
+async def release(connection: Connection, owner: str) -> None:
+    """Give back what a worker holds and has not done."""
+    await run(connection, _sql.release_items, {"owner": owner})
 
 
 async def cancel(connection: Connection, request_id: UUID, step_id: UUID | None = None) -> int:

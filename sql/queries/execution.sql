@@ -345,6 +345,12 @@ WHERE s.id = lost.id
 RETURNING s.id, s.lease_token AS token, s.phase, s.losses, s.attempt_count AS attempt, s.step_config,
           s.external;
 
+-- name: held_by
+-- The steps that a worker holds: what it claimed and did not finish.
+SELECT s.id, s.lease_token AS token, s.phase, s.losses, s.attempt_count AS attempt, s.step_config,
+       s.external
+FROM request_steps s WHERE s.lease_owner = %(owner)s;
+
 -- name: overdue_requests
 -- Requests whose sequence has taken longer than it may.
 SELECT id FROM service_requests

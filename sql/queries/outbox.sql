@@ -33,10 +33,9 @@ WHERE id = %(id)s AND lease_token = %(token)s AND done_at IS NULL
 RETURNING due;
 
 -- name: release_items
--- Give back claimed items that were not done, due as before.
-UPDATE outbox o SET lease_owner = NULL, lease_expires_at = NULL, attempts = greatest(o.attempts - 1, 0)
-FROM unnest(%(ids)s::bigint[], %(tokens)s::bigint[]) AS held(id, token)
-WHERE o.id = held.id AND o.lease_token = held.token AND o.done_at IS NULL;
+-- Give back what a worker holds and has not done, due as before.
+UPDATE outbox SET lease_owner = NULL, lease_expires_at = NULL, attempts = greatest(attempts - 1, 0)
+WHERE done_at IS NULL AND lease_owner = %(owner)s;
 
 -- name: cancel_items
 -- Give up what was still to be done for a request, or for one of its steps.
