@@ -39,7 +39,7 @@ from engine.store.copying import Json, copy_line
 Key = tuple[Kind, str]
 """Kind and name of a document."""
 
-SAME_VERSION = "version-unchanged"
+CONTENT_CHANGED = "content-changed"
 """Code of the warning about a content that changed while its version did not. It is about a change,
 not about a file, so it is told once and not kept."""
 
@@ -276,9 +276,9 @@ class _Outcome:
             elif row.source_file_hash != columns.content_hash:
                 yield Change(*key, "updated", row.version, version)
                 if row.version == version and row.source_file_hash:
-                    self._warn_of_same_version(document, row.source_file_hash, columns)
+                    self._warn_of_changed_content(document, row.source_file_hash, columns)
 
-    def _warn_of_same_version(
+    def _warn_of_changed_content(
         self, document: CheckedDocument, before: str, columns: Columns
     ) -> None:
         source = _subject_of(document, self._results[document.file]).source
@@ -286,7 +286,9 @@ class _Outcome:
             f"the content changed and the version is still {document.document.version} "
             f"(hash {before} before, {columns.content_hash} now)"
         )
-        self._findings.append(source.find(SAME_VERSION, ("version",), message, severity="warning"))
+        self._findings.append(
+            source.find(CONTENT_CHANGED, ("version",), message, severity="warning")
+        )
 
     def _is_gone(self, row: DocumentRow, broken: set[str]) -> bool:
         """Whether a document in service, not among the good ones, is in no file any more."""
@@ -320,7 +322,7 @@ class _Outcome:
     def _file_lines(self, broken: set[str]) -> Iterator[bytes]:
         by_file: defaultdict[str, list[Finding]] = defaultdict(list)
         for finding in self._findings:
-            if finding.code != SAME_VERSION:
+            if finding.code != CONTENT_CHANGED:
                 by_file[finding.file].append(finding)
         entries = {**self._survey.documents, **self._survey.settings}
         for path in (*self._results, *self._survey.settings):

@@ -29,7 +29,14 @@ import structlog
 from engine.catalog import plugins
 from engine.catalog.checks import Known
 from engine.catalog.child import in_child
-from engine.catalog.digest import Before, Digest, changed_paths, digest, is_settled
+from engine.catalog.digest import (
+    CONTENT_CHANGED,
+    Before,
+    Digest,
+    changed_paths,
+    digest,
+    is_settled,
+)
 from engine.catalog.documents import Kind
 from engine.catalog.findings import Finding
 from engine.catalog.git_errors import MirrorBroken
@@ -189,7 +196,7 @@ class _Run:
             counts=_counts(()),
             unchanged=last.in_service,
             errors=last.errors,
-            warnings=[w for w in last.warnings if w.get("code") != "version-unchanged"],
+            warnings=[w for w in last.warnings if w.get("code") != CONTENT_CHANGED],
         )
         async with self._connection.transaction():
             report = await self._end(report)

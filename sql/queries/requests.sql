@@ -11,7 +11,8 @@ FROM service_requests WHERE idempotency_key = %(key)s;
 -- A catalog item by name or slug, active or not, held against a sync until the transaction ends.
 SELECT id, 'CatalogItem' AS kind, name, slug, coalesce(display_name, name) AS display_name, version,
        description, owner, tags, category, icon, channel, is_active, lifecycle, replaced_by, access,
-       approval, presentation, fulfillment, dependencies, source_commit, source_file_path,
+       approval, presentation, fulfillment, dependencies,
+       current_catalog_commit(source_file_path, source_commit) AS source_commit, source_file_path,
        source_file_hash
 FROM catalog_items
 WHERE name = %(name)s OR slug = %(name)s

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.catalog.checks import Known
 from engine.catalog.concerns import Facts, concerned
-from engine.catalog.digest import SAME_VERSION, Before, Digest, digest
+from engine.catalog.digest import CONTENT_CHANGED, Before, Digest, digest
 from engine.catalog.documents import slugify
 from engine.catalog.findings import Finding
 from engine.catalog.repository import Mirror
@@ -185,7 +185,7 @@ def step(commits: Commits, kept: Kept, commit: str, *, everything: bool) -> list
     found = survey(mirror, commit)
     outcome = digest(mirror, found, kept.before(everything=everything), Known())
     kept.apply(outcome)
-    return [finding for finding in outcome.findings if finding.code != SAME_VERSION]
+    return [finding for finding in outcome.findings if finding.code != CONTENT_CHANGED]
 
 
 def broken(kept: Kept) -> set[str]:

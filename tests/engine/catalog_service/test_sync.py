@@ -259,7 +259,7 @@ async def test_content_that_changed_without_its_version_warns_with_both_hashes(
     report = await catalog.commit({"one.yaml": item("one", description="Another.")})
     after = await catalog.value("SELECT source_file_hash FROM catalog_items")
     (warning,) = report.warnings
-    assert (warning["code"], warning["file"]) == ("version-unchanged", "catalog/c/one.yaml")
+    assert (warning["code"], warning["file"]) == ("content-changed", "catalog/c/one.yaml")
     assert (warning["line"], warning["path"]) == (2, "version")
     assert before in warning["message"]
     assert after in warning["message"]
