@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -17,6 +18,7 @@ from engine.results import Actor, Submission
 from engine.store import requests
 from engine.store.pool import Connection
 from engine.store.requests import ChosenDependency, ItemRow, Provider
+from engine.templates import render
 
 _DEPENDENCIES = TypeAdapter(tuple[Dependency, ...])
 
@@ -27,35 +29,58 @@ async def connect(
     submission: Submission,
     item: ItemRow,
     *,
+    values: Mapping[str, Any],
     request_id: UUID,
     instance_id: UUID,
 ) -> None:
-    """Write the dependencies of a new instance; InvalidInput (by field) for a wrong choice."""
+    """Write the dependencies of a new instance; InvalidInput (by field) for a wrong choice.
+
+    `values` are the request's parameters, for the templates of a dependency's configuration.
+    """
     asked = _DEPENDENCIES.validate_python(tuple(item.dependencies))
     providers = {
         provider.instance_id: provider
         for provider in await requests.providers(connection, list(submission.dependencies.values()))
     }
     refuse(_unknown(asked, submission) + _wrong(asked, submission, providers, actor))
-    chosen = _chosen(asked, submission.dependencies, providers)
+    chosen = _chosen(asked, submission.dependencies, providers, values)
     if chosen:
         await requests.insert_dependencies(connection, request_id, instance_id, chosen)
 
 
 def _chosen(
-    asked: Sequence[Dependency], named: Mapping[str, str], providers: Mapping[str, Provider]
+    asked: Sequence[Dependency],
+    named: Mapping[str, str],
+    providers: Mapping[str, Provider],
+    values: Mapping[str, Any],
 ) -> list[ChosenDependency]:
+    scope = {**values, "dependencies": _outputs(asked, named, providers)}
     return [
         ChosenDependency(
             provider=providers[named[dependency.key]].id,
             type=dependency.type,
             name=dependency.key,
-            config=dependency.config,
+            config=render(dependency.config, scope),
             required=dependency.required,
         )
         for dependency in asked
         if dependency.key in named
     ]
+
+
+def _outputs(
+    asked: Sequence[Dependency], named: Mapping[str, str], providers: Mapping[str, Provider]
+) -> dict[str, Any]:
+    """Return what templates see of the instances chosen; None for what was left out."""
+    seen: dict[str, Any] = {}
+    for dependency in asked:
+        provider = providers[named[dependency.key]] if dependency.key in named else None
+        seen[dependency.key] = provider and {
+            "instance_id": provider.instance_id,
+            "name": provider.instance_name,
+            "outputs": provider.service_outputs or {},
+        }
+    return seen
 
 
 def _unknown(asked: Sequence[Dependency], submission: Submission) -> list[FieldError]:

@@ -301,7 +301,13 @@ async def _write(
     await requests.insert_steps(connection, request_id, _plan(accepted))
     instance_id = await requests.reserve_instance(connection, request_id, name)
     await dependencies.connect(
-        connection, actor, submission, item, request_id=request_id, instance_id=instance_id
+        connection,
+        actor,
+        submission,
+        item,
+        values={field.name: parameters.get(field.name) for field in accepted.fields},
+        request_id=request_id,
+        instance_id=instance_id,
     )
     await audit.write(
         connection,

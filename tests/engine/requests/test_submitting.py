@@ -18,6 +18,7 @@ from engine import (
     StaleForm,
     Submission,
 )
+from engine.steps.base import Completed
 from tests.support.engines import ADMIN, ALICE, BOB, MALLORY, add_item, automation
 from tests.support.workbench import Workbench, step
 
@@ -278,14 +279,20 @@ async def test_a_later_sync_changes_no_request_in_flight(bench: Workbench) -> No
 
 
 async def test_a_new_instance_is_connected_with_the_instance_chosen(bench: Workbench) -> None:
+    bench.script["a"] = [Completed({"port": 5432})]
     provider = await bench.run(await bench.request([step("a")], item="postgres"))
-    dependencies = [{"catalog_item": "postgres", "version": ">=1.0.0", "name": "database"}]
+    config = {"port": "{{ dependencies['database'].outputs.port }}", "size": "{{ size }}"}
+    dependencies = [
+        {"catalog_item": "postgres", "version": ">=1.0.0", "name": "database", "config": config}
+    ]
     await add_item(bench.connection, "app", dependencies=dependencies)
     view = await submit(bench, item="app", dependencies={"database": provider.instance_id})
     found = await bench.engine.instance_dependencies(ALICE, view.instance_id or "", "providers")
     assert [(one.instance_id, one.dependency_name) for one in found] == [
         (provider.instance_id, "database")
     ]
+    kept = await bench.one("SELECT dependency_config FROM service_instance_dependencies")
+    assert kept == {"port": 5432, "size": "small"}
 
 
 @pytest.mark.parametrize(
