@@ -35,7 +35,8 @@ async def test_a_child_that_dies_is_an_error() -> None:
 
 async def test_a_cancelled_call_leaves_no_process(tmp_path: Path) -> None:
     call = asyncio.ensure_future(in_child(tell_and_sleep, tmp_path / "pid"))
-    pid = await eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    await eventually((tmp_path / "pid").exists)
+    pid = (tmp_path / "pid").read_text()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

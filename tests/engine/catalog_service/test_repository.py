@@ -218,7 +218,7 @@ async def test_a_cancelled_fetch_ends_its_git(programs: Path, tmp_path: Path) ->
 
 def is_alive(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return str(psutil.Process(pid).status()) != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

@@ -184,9 +184,9 @@ async def test_what_access_does_not_open_is_neither_listed_nor_found(
     connection: Connection, access: dict[str, Any] | None, sees: bool
 ) -> None:
     await add(connection, "vault", access=access, description="keeps things")
-    for wanted in ({}, {"text": "keeps"}):
-        assert await names(connection, **wanted) == (["vault"] if sees else [])
-        assert await names(connection, ADMIN, **wanted) == ["vault"]
+    for text in (None, "keeps"):
+        assert await names(connection, text=text) == (["vault"] if sees else [])
+        assert await names(connection, ADMIN, text=text) == ["vault"]
     if sees:
         assert (await details(connection, ADA, "vault")).entry.name == "vault"
     else:
