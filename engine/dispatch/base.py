@@ -3,7 +3,7 @@
     stopped ──start──> claiming ──stop──> draining ──grace over──> stopped
 
 Draining claims nothing more, lets what runs go on for the grace, and gives back the rest. A
-dispatcher whose loop ended by itself (the database stayed away for too long) says so by `ended`.
+dispatcher whose loop ended by itself (the database stayed away for too long) says so in `wait`.
 """
 
 from __future__ import annotations
@@ -114,10 +114,13 @@ class Dispatcher:
             around.pool, owner_name(), periodic_jobs(around.pool, config, sync)
         )
 
-    @property
-    def ended(self) -> asyncio.Task[None] | None:
-        """The task that ends with an error when the dispatcher can go on no more."""
-        return self._carrier.running
+    async def wait(self) -> None:
+        """Return when the dispatcher was stopped; raises why it cannot go on (Unavailable)."""
+        running = self._carrier.running
+        if running is not None:
+            await asyncio.wait([running])
+            if not running.cancelled():
+                running.result()
 
     async def start(self) -> None:
         """Begin to carry steps and to run the periodic jobs."""

@@ -68,11 +68,12 @@ async def watch(
     """Follow a request until it ends and its tickets were tried; does none of its work."""
     shown: RequestView | None = None
     dsn = config.database_direct_url or config.database_url
+    outage = config.database_outage.total_seconds()
     async with aclosing(_reasons(dsn)) as reasons:
         async for _ in reasons:
             if lease_reaper:
-                await through_outage(lambda: reap(pool, config.lease))
-            view, is_over = await through_outage(lambda: _look(pool, request_id))
+                await through_outage(lambda: reap(pool, config.lease), limit=outage)
+            view, is_over = await through_outage(lambda: _look(pool, request_id), limit=outage)
             if view != shown:
                 shown = view
                 if on_change is not None:

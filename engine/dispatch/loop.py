@@ -21,7 +21,7 @@ from typing import Final
 
 import structlog
 
-from engine.errors import PaoError
+from engine.errors import PaoError, Unavailable
 from engine.events import STEPS_CHANNEL
 from engine.execution.work import Work
 from engine.store import execution
@@ -61,10 +61,13 @@ class ClaimLoop:
 
     async def run(self) -> None:
         """Run until cancelled; raises Unavailable after an outage that lasted too long."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen(), name="listen-steps")
-            tasks.create_task(self._claim_for_ever(), name="claim-loop")
-            tasks.create_task(self._outbox_for_ever(), name="outbox-loop")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen(), name="listen-steps")
+                tasks.create_task(self._claim_for_ever(), name="claim-loop")
+                tasks.create_task(self._outbox_for_ever(), name="outbox-loop")
+        except* Unavailable as several:
+            raise several.exceptions[0] from None
 
     async def _claim_for_ever(self) -> None:
         while True:
@@ -97,6 +100,8 @@ class ClaimLoop:
             try:
                 while await through_outage(self._also, limit=self._outage):
                     pass
+            except Unavailable:
+                raise
             except PaoError as error:
                 log.warning("outbox_failed", error=str(error))
             await self._sleep_outbox()

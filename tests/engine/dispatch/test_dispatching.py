@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
-from engine import ConfigurationError, Engine, RequestView, Submission
+from engine import ConfigurationError, Engine, RequestView, Submission, Unavailable
 from engine.dispatch.apscheduler import PeriodicJobs
 from engine.dispatch.base import Dispatcher
 from engine.dispatch.drive import drive
 from engine.dispatch.periodic import Job, apply_retention, run_job
 from engine.steps.base import Completed, StepContext, Waiting
-from engine.store.pool import Connection, Pool
+from engine.store.pool import Connection, Pool, connect
 from tests.support.engines import ALICE, MANUAL, add_item, automation, config
 from tests.support.eventually import eventually
 from tests.support.http_server import HttpServer
@@ -94,6 +98,58 @@ async def test_losing_every_connection_loses_no_step(bench: Workbench) -> None:
         done = await bench.ended(request)
     assert (done.status, done.outputs) == ("completed", {"kept": True})
     assert bench.steps.phases("a") == ["start"]
+
+
+@asynccontextmanager
+async def database_away(server_dsn: str, dsn: str) -> AsyncIterator[None]:
+    """Let nobody into the database, and throw out who is in it, for the block's time."""
+    name = conninfo_to_dict(dsn)["dbname"]
+    admin = await connect(server_dsn)
+    await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+    await admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+    )
+    try:
+        yield
+    finally:
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+        await admin.close()
+
+
+async def test_a_step_whose_effect_succeeded_in_an_outage_is_written_after_it(
+    bench: Workbench, server_dsn: str, dsn: str
+) -> None:
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def long(_: StepContext) -> Completed:
+        begun.set()
+        await release.wait()
+        return Completed({"kept": True})
+
+    bench.script["a"] = [long]
+    request = await bench.request([step("a"), step("b")])
+    async with bench.carrying(lease=timedelta(seconds=60)):
+        await begun.wait()
+        async with database_away(server_dsn, dsn):
+            release.set()
+            await asyncio.sleep(0.5)
+        done = await bench.ended(request)
+    assert (done.status, done.outputs) == ("completed", {"kept": True})
+    assert bench.steps.phases("a") == ["start"]
+
+
+async def test_an_outage_that_lasts_too_long_ends_the_dispatcher_with_the_reason(
+    bench: Workbench, server_dsn: str, dsn: str
+) -> None:
+    config = replace(
+        bench.config, database_outage=timedelta(seconds=1), shutdown_grace=timedelta(0)
+    )
+    dispatcher = Dispatcher(bench.around, bench.systems, config, nothing)
+    await dispatcher.start()
+    async with database_away(server_dsn, dsn):
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(dispatcher.wait(), 30)
+    await dispatcher.stop()
 
 
 async def test_drive_carries_its_own_request_only_and_shows_how_it_goes(
