@@ -93,7 +93,9 @@ def _finding(source: Source, problem: _Problem) -> Finding:
 
 def _problems(error: ValidationError, data: Any, model: type[BaseModel]) -> list[_Problem]:
     """Return the breaches, alternatives of a union merged into one."""
-    found = [_problem(detail, data, model) for detail in error.errors(include_url=False)]
+    details = error.errors(include_url=False)
+    found = [_problem(detail, data, model) for detail in details]
+    found += [problem for detail in details for problem in _nameless(detail, data)]
     deeper = {problem.path[:n] for problem in found for n in range(len(problem.path))}
     merged: dict[Path, _Problem] = {}
     for problem in found:
@@ -107,6 +109,15 @@ def _problems(error: ValidationError, data: Any, model: type[BaseModel]) -> list
         elif earlier.is_type and not problem.is_type:
             merged[problem.path] = problem
     return _without_misspelt(list(merged.values()))
+
+
+def _nameless(detail: ErrorDetails, data: Any) -> Iterator[_Problem]:
+    """Find what pydantic does not say of a part whose type it cannot tell: that it has no name."""
+    value, path = detail["input"], _real_path(detail["loc"], data, missing=False)
+    is_unknown = detail["type"] in ("union_tag_invalid", "union_tag_not_found")
+    is_named = len(path) > 1 and path[-2] in ("fields", "bundle_fields", "steps")
+    if is_unknown and is_named and isinstance(value, dict) and "name" not in value:
+        yield _Problem("missing-key", (*path, "name"), "'name' is missing")
 
 
 def _without_misspelt(problems: list[_Problem]) -> list[_Problem]:

@@ -20,7 +20,6 @@ from engine.catalog.layout import Layout
 from engine.catalog.own_types import OwnTypes, expand, read_types
 from engine.catalog.reader import MOST_DOCUMENTS, read
 from engine.catalog.regexps import bounded_effort
-from engine.catalog.scalars import describe
 from engine.catalog.shape import Shape, read_shape
 from engine.catalog.source import Source
 from engine.catalog.suggest import closest
@@ -202,7 +201,7 @@ def _kind(source: Source) -> tuple[Kind, Finding | None]:
     named = source.data.get("kind")
     if named is not None and named not in KINDS:
         suggestion = closest(named, KINDS)
-        message = f"there is no kind {describe(named)}"
+        message = f"there is no kind {named!r}"
         allowed = ", ".join(KINDS)
         return "CatalogItem", source.find(
             "unknown-kind", ("kind",), message, allowed=allowed, suggestion=suggestion
