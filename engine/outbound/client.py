@@ -121,10 +121,12 @@ class Outbound:
         body: bytes | None = None,
         timeout: float = TIMEOUT,  # noqa: ASYNC109 - over the whole exchange, in seconds
         guarded: bool = True,
+        follow: bool = True,
     ) -> Response:
         """Send one request and read its answer, whatever its status (see `failure_of`).
 
-        GET and HEAD follow redirects. `guarded=False` is for addresses that the operator set.
+        GET and HEAD follow redirects, unless `follow` is false. `guarded=False` is for addresses
+        that the operator set.
         Raises OutboundRefused, and StepFailed when there is no answer or none that can be used.
         """
         content = body
@@ -136,7 +138,7 @@ class Outbound:
         exchange = _Exchange(method.upper(), _parsed(url), sent_headers, content, guarded)
         try:
             async with asyncio.timeout(timeout):
-                return await self._follow(exchange)
+                return await (self._follow(exchange) if follow else self._send(exchange))
         except TimeoutError as error:
             raise exchange.lost("timeout", f"no answer within {timeout:g} s") from error
 

@@ -34,6 +34,7 @@ STEP_TYPES: Final[Kind[StepType]] = Kind(
         "HttpPatch": "engine.steps.http:HttpPatch",
         "HttpDelete": "engine.steps.http:HttpDelete",
         "TerraformFile": "engine.steps.terraform:TerraformFile",
+        "GitHubWorkflow": "engine.steps.github:GitHubWorkflow",
     },
 )
 

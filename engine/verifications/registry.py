@@ -23,6 +23,8 @@ VERIFICATIONS: Final[Kind[Verification]] = Kind(
         "terraform_state": "engine.verifications.terraform:TerraformState",
         "configuration_check": "engine.verifications.terraform:ConfigurationCheck",
         "version_check": "engine.verifications.outputs:VersionCheck",
+        "workflow_status": "engine.verifications.github:WorkflowStatus",
+        "artifact_exists": "engine.verifications.github:ArtifactExists",
     },
 )
 
