@@ -47,9 +47,8 @@ class RunningBot:
         """Send `/pao <text>` and return the ephemeral answer."""
         before = len(self.twin.ephemerals(user))
         await self.twin.command(user, channel, f"/pao {text}".strip())
-        return await self.twin.eventually(
-            lambda: self.twin.ephemerals(user)[before:] and self.twin.ephemerals(user)[-1]
-        )
+        answers = await self.twin.eventually(lambda: self.twin.ephemerals(user)[before:])
+        return answers[-1]
 
     async def form(self, user: str, item: str, channel: str = "general") -> View:
         """Open the form of an item by command."""
