@@ -158,18 +158,26 @@ def _filter(
         raise InvalidInput(f"There is no scope {scope!r}", do="Use mine, team or all")
     if status is not None and status not in STATUSES:
         raise InvalidInput(f"There is no status {status!r}", do=f"Use one of {', '.join(STATUSES)}")
-    before, before_id = read_cursor(cursor) if cursor else (None, None)
-    return RequestFilter(
-        viewer=actor.user_id if actor.is_active else "",
-        viewer_teams=actor.teams if actor.is_active else (),
-        admin=actor.is_admin and actor.is_active,
-        user_id=actor.user_id if scope == "mine" else None,
-        teams=actor.teams if scope == "team" else None,
-        status=status,
-        before=before,
-        before_id=before_id,
-        limit=limit + 1,
-    )
+    whose: dict[str, Any] = {}
+    if actor.is_active:
+        whose = _whose(actor, scope)
+    before = read_cursor(cursor) if cursor else None
+    return RequestFilter(**whose, status=status, before=before, limit=limit + 1)
+
+
+def _whose(actor: Actor, scope: str) -> dict[str, Any]:
+    """Return whose requests a scope shows to the person."""
+    if scope == "mine":
+        return {"user_id": actor.user_id}
+    if scope == "team":
+        return {"teams": actor.teams}
+    if actor.is_admin:
+        return {"everything": True}
+    return {
+        "user_id": actor.user_id,
+        "teams": actor.teams,
+        "document_owners": actor.teams,
+    }
 
 
 def _view(

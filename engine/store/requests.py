@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from engine.foreign_json import clean
@@ -16,6 +16,10 @@ from engine.store.rows import jsonb, row_or_none, rows, run, value, values
 
 _sql = queries.load("requests")
 _ID = re.compile(r"[a-z0-9-]+")
+_NEWEST: Final = "infinity"
+"""PostgreSQL's timestamp after all others: where a list begins, with the plan of any page."""
+
+_HIGHEST_ID: Final = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,16 +246,18 @@ class ListedRequest:
 
 @dataclass(frozen=True, slots=True)
 class RequestFilter:
-    """Which requests a list shows, and who looks. None does not filter."""
+    """Which requests a list shows.
 
-    viewer: str
-    viewer_teams: tuple[str, ...]
-    admin: bool
+    The first four say whose they are, each adding to what is shown: `everything`, a person's, teams',
+    those of documents that teams own. `before` is the place of the last one seen.
+    """
+
+    everything: bool = False
     user_id: str | None = None
-    teams: tuple[str, ...] | None = None
+    teams: tuple[str, ...] = ()
+    document_owners: tuple[str, ...] = ()
     status: str | None = None
-    before: datetime | None = None
-    before_id: UUID | None = None
+    before: tuple[datetime, UUID] | None = None
     limit: int = 20
 
 
@@ -458,16 +464,16 @@ async def tickets_of(connection: Connection, request_id: UUID) -> list[TicketRow
 
 
 async def list_requests(connection: Connection, wanted: RequestFilter) -> list[ListedRequest]:
-    """Return a page of requests, newest first."""
+    """Return up to `limit` requests, newest first."""
+    before, before_id = wanted.before or (_NEWEST, _HIGHEST_ID)
     parameters = {
-        "viewer": wanted.viewer,
-        "viewer_teams": list(wanted.viewer_teams),
-        "admin": wanted.admin,
+        "everything": wanted.everything,
         "user_id": wanted.user_id,
-        "teams": None if wanted.teams is None else list(wanted.teams),
+        "teams": list(wanted.teams),
+        "document_owners": list(wanted.document_owners),
         "status": wanted.status,
-        "before": wanted.before,
-        "before_id": wanted.before_id,
+        "before": before,
+        "before_id": before_id,
         "limit": wanted.limit,
     }
     return await rows(connection, _sql.list_requests, parameters, ListedRequest)

@@ -199,25 +199,68 @@ WHERE o.request_id = %(request_id)s AND o.kind = 'ticket' AND o.done_at IS NULL 
 ORDER BY created_at;
 
 -- name: list_requests
--- A page of requests, newest first, that the person may see.
+-- A page of requests, newest first, by the ways that lead to them (any, user, team, document): a page of each, merged.
+WITH way AS (
+    SELECT 'any' AS kind, NULL::text AS name, NULL::uuid AS id
+    WHERE %(everything)s AND %(status)s::text IS NULL
+    UNION ALL SELECT 'status', NULL, NULL WHERE %(everything)s AND %(status)s::text IS NOT NULL
+    UNION ALL SELECT 'user', %(user_id)s::text, NULL WHERE %(user_id)s::text IS NOT NULL
+    UNION ALL SELECT 'team', unnest(%(teams)s::text[]), NULL
+    UNION ALL SELECT 'item', NULL, id FROM catalog_items WHERE owner = ANY (%(document_owners)s)
+    UNION ALL SELECT 'bundle', NULL, id FROM catalog_bundles WHERE owner = ANY (%(document_owners)s)
+), page AS (
+    SELECT DISTINCT found.id, found.created_at
+    FROM way CROSS JOIN LATERAL (
+    (SELECT * FROM service_requests r
+     WHERE way.kind = 'any'
+       AND (%(status)s::text IS NULL OR r.status = %(status)s)
+       AND (r.created_at, r.id) < (%(before)s, %(before_id)s)
+     ORDER BY r.created_at DESC, r.id DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM service_requests r
+     WHERE way.kind = 'status' AND r.status = %(status)s
+       AND (r.created_at, r.id) < (%(before)s, %(before_id)s)
+     ORDER BY r.created_at DESC, r.id DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM service_requests r
+     WHERE way.kind = 'user' AND r.requester_user_id = way.name
+       AND (%(status)s::text IS NULL OR r.status = %(status)s)
+       AND (r.created_at, r.id) < (%(before)s, %(before_id)s)
+     ORDER BY r.created_at DESC, r.id DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM service_requests r
+     WHERE way.kind = 'team' AND r.requester_team = way.name
+       AND (%(status)s::text IS NULL OR r.status = %(status)s)
+       AND (r.created_at, r.id) < (%(before)s, %(before_id)s)
+     ORDER BY r.created_at DESC, r.id DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM service_requests r
+     WHERE way.kind = 'item' AND r.catalog_item_id = way.id
+       AND (%(status)s::text IS NULL OR r.status = %(status)s)
+       AND (r.created_at, r.id) < (%(before)s, %(before_id)s)
+     ORDER BY r.created_at DESC, r.id DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM service_requests r
+     WHERE way.kind = 'bundle' AND r.catalog_bundle_id = way.id
+       AND (%(status)s::text IS NULL OR r.status = %(status)s)
+       AND (r.created_at, r.id) < (%(before)s, %(before_id)s)
+     ORDER BY r.created_at DESC, r.id DESC LIMIT %(limit)s)
+    ) AS found
+    ORDER BY found.created_at DESC, found.id DESC
+    LIMIT %(limit)s
+)
 SELECT r.id, r.request_id, r.request_type, r.status, coalesce(r.title, '') AS title,
        coalesce(ci.name, cb.name, ui.name, ug.name) AS catalog_name, r.catalog_version,
        r.requester_user_id AS requester, r.requester_team AS team, r.created_at, r.updated_at,
        r.completed_at, si.instance_id, si.instance_name
-FROM service_requests r
+FROM page
+JOIN service_requests r ON r.id = page.id
 LEFT JOIN catalog_items ci ON ci.id = r.catalog_item_id
 LEFT JOIN catalog_bundles cb ON cb.id = r.catalog_bundle_id
 LEFT JOIN update_items ui ON ui.id = r.update_item_id
 LEFT JOIN upgrade_items ug ON ug.id = r.upgrade_item_id
 LEFT JOIN service_instances si ON si.id = r.subject_instance_id
-WHERE (%(user_id)s::text IS NULL OR r.requester_user_id = %(user_id)s)
-  AND (%(teams)s::text[] IS NULL OR r.requester_team = ANY (%(teams)s))
-  AND (%(admin)s OR r.requester_user_id = %(viewer)s OR r.requester_team = ANY (%(viewer_teams)s)
-       OR coalesce(ci.owner, cb.owner, ui.owner, ug.owner) = ANY (%(viewer_teams)s))
-  AND (%(status)s::text IS NULL OR r.status = %(status)s)
-  AND (%(before)s::timestamptz IS NULL OR (r.created_at, r.id) < (%(before)s, %(before_id)s::uuid))
-ORDER BY r.created_at DESC, r.id DESC
-LIMIT %(limit)s;
+ORDER BY r.created_at DESC, r.id DESC;
 
 -- name: log_lines
 -- The log of a step's attempts, by attempt.
