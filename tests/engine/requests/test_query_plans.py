@@ -1,0 +1,116 @@
+"""Lists and the claim read what they show, not the table: the plans of the engine's sessions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from psycopg import sql
+
+from engine.requests import views
+from engine.store import queries, requests
+from engine.store.pool import Connection
+from tests.support.engines import ALICE, add_item
+from tests.support.workbench import Workbench
+
+FILL = """
+INSERT INTO service_requests (request_id, request_type, catalog_item_id, catalog_version, status,
+    parameters, requester_user_id, requester_team, created_at)
+SELECT 'req-x-' || n, 'create', (SELECT id FROM catalog_items LIMIT 1), '1.0.0',
+    CASE WHEN n % 100 = 0 THEN 'failed' ELSE 'completed' END, '{}',
+    'user-' || n % 500, 'team-' || n % 200, now() - n * interval '1 second'
+FROM generate_series(1, 20000) AS n
+"""
+FILL_STEPS = """
+INSERT INTO request_steps (request_id, step_id, step_name, step_type, step_config, status, position,
+    waiting_on, next_run_at)
+SELECT r.id, 'a', 'a', 'Scripted', '{}', CASE WHEN n % 200 = 0 THEN 'pending' ELSE 'completed' END,
+    0, 0, CASE WHEN n % 200 = 0 THEN clock_timestamp() END
+FROM (SELECT id, row_number() OVER () AS n FROM service_requests) r
+"""
+WHOSE: dict[str, dict[str, Any]] = {
+    "everything": {"everything": True},
+    "a status": {"everything": True, "status": "failed"},
+    "a person": {"user_id": "user-7"},
+    "teams": {"teams": ["team-7", "team-9"]},
+    "a document's owner": {"document_owners": ["platform"]},
+}
+
+
+async def plan(connection: Connection, query: str, parameters: dict[str, Any]) -> Any:
+    """The generic plan of a query, with what it read."""
+    order = list(parameters)
+    numbered = re.sub(r"%\((\w+)\)s", lambda m: f"${order.index(m[1]) + 1}", query)
+    await connection.execute(f"PREPARE asked AS {numbered.replace('%%', '%')}".encode())
+    values = sql.SQL(", ").join(sql.Literal(parameters[name]) for name in order)
+    row = await (
+        await connection.execute(
+            sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked({})").format(values)
+        )
+    ).fetchone()
+    assert row is not None
+    found = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    return found[0]["Plan"]
+
+
+def nodes(node: Any) -> Iterator[Any]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from nodes(child)
+
+
+@pytest.mark.parametrize("whose", WHOSE)
+async def test_a_list_reads_about_a_page(bench: Workbench, whose: str) -> None:
+    await add_item(bench.connection)
+    await bench.connection.execute(FILL.encode())
+    await bench.connection.execute("ANALYZE service_requests")
+    parameters = {
+        "everything": False,
+        "user_id": None,
+        "teams": [],
+        "document_owners": [],
+        "status": None,
+        "before": "infinity",
+        "before_id": "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "limit": 21,
+    } | WHOSE[whose]
+    found = await plan(bench.connection, queries.load("requests").list_requests, parameters)
+    read = [
+        node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0)
+        for node in nodes(found)
+        if node.get("Relation Name") == "service_requests"
+    ]
+    assert sum(read) < 200, read
+
+
+async def test_pages_follow_each_other_without_gaps(bench: Workbench) -> None:
+    await add_item(bench.connection)
+    await bench.connection.execute(FILL.encode())
+    first = await requests.list_requests(
+        bench.connection, requests.RequestFilter(everything=True, limit=30)
+    )
+    second = await requests.list_requests(
+        bench.connection,
+        requests.RequestFilter(
+            everything=True, before=(first[9].created_at, first[9].id), limit=20
+        ),
+    )
+    assert [one.id for one in second] == [one.id for one in first[10:]]
+    page = await views.page(bench.connection, ALICE, scope="all", limit=5)
+    assert page.items == []
+
+
+async def test_the_claim_reads_its_index_alone(bench: Workbench) -> None:
+    await add_item(bench.connection)
+    await bench.connection.execute(FILL.encode())
+    await bench.connection.execute(FILL_STEPS.encode())
+    await bench.connection.execute("ANALYZE request_steps")
+    parameters = {"request_id": None, "limit": 10, "owner": "w", "lease": "30 seconds"}
+    claim = queries.load("execution").claim_steps
+    found = await plan(bench.connection, claim, parameters)
+    steps = [node for node in nodes(found) if node.get("Relation Name") == "request_steps"]
+    assert any(node.get("Index Name") == "idx_request_steps_due" for node in steps)
+    assert not [node for node in steps if node["Node Type"] == "Seq Scan"], steps
