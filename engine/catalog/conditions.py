@@ -8,6 +8,7 @@ not asked makes `value` and `not_value` both false.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from engine.catalog.fields import BaseField, Condition
@@ -59,6 +60,8 @@ def same(one: Any, other: Any) -> bool:
     """Whether two values are equal and of one type: `1` and `True` are not, `1` and `1.0` are."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
+    if any(isinstance(value, Decimal) and value.is_nan() for value in (one, other)):
+        return False  # a signalling NaN would raise
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)

@@ -115,6 +115,7 @@ def test_text_is_read_by_the_type_of_the_field(spec: Any, text: Any, value: Any)
         ),
         (field("selection", oneof=[1]), "1", "not_an_option", "Allowed: 1"),
         (field("selection", oneof=[1]), True, "not_an_option", "Allowed: 1"),
+        (field("selection", oneof=[1]), Decimal("sNaN"), "not_an_option", "Allowed: 1"),
         (field("multiselect", options=["a"]), ["a", "a"], "twice", "twice"),
         (
             field("multiselect", options=["a", "b"], min_selections=2),
