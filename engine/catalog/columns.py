@@ -12,6 +12,9 @@ from engine.catalog.validation import CheckedDocument
 from engine.store.catalog import INCOMING
 from engine.store.copying import Json, copy_line, json_text
 
+LONGEST_DURATION = 50
+"""Characters of the column; only a duration padded with zeros is longer."""
+
 _JSON = frozenset(
     {
         "tags",
@@ -82,7 +85,7 @@ def _operation_columns(model: Operation | None, data: Mapping[str, Any]) -> dict
         "targets": data["targets"],
         "destructive": heavy if destructive is None else destructive,
         "downtime_required": heavy if downtime is None else downtime,
-        "estimated_duration": None if duration is None else str(duration),
+        "estimated_duration": None if duration is None else str(duration)[:LONGEST_DURATION],
     }
 
 

@@ -32,7 +32,9 @@ class CategoryDefaults(Model):
     """What documents of a category have unless they say otherwise."""
 
     channel: str | None = Field(None, min_length=1, description="The Slack channel of their cards.")
-    owner: str | None = Field(None, min_length=1, description="The team that answers for them.")
+    owner: str | None = Field(
+        None, min_length=1, max_length=255, description="The team that answers for them."
+    )
 
 
 class RepositorySettings(Model):

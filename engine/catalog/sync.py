@@ -134,6 +134,8 @@ class _Run:
             report = await self._sync()
         except PaoError as error:
             report = await self._failed(error)
+        if report.status == "completed":
+            await self._clean_up()
         log.info(
             "catalog_synced",
             status=report.status,
@@ -156,9 +158,7 @@ class _Run:
             log.warning("catalog_mirror_broken", error=str(broken))
             commit = await in_thread(self._mirror, self._mirror.remake, limit)
             outcome = await self._digest(commit)
-        report = await self._write(commit, outcome)
-        await in_thread(self._mirror, self._mirror.clean_up)
-        return report
+        return await self._write(commit, outcome)
 
     async def _digest(self, commit: str) -> Digest:
         found = await in_thread(self._mirror, survey, self._mirror, commit)
@@ -237,6 +237,13 @@ class _Run:
         )
         duration = await store.end_sync(self._connection, self._id, end)
         return replace(report, duration_ms=duration)
+
+    async def _clean_up(self) -> None:
+        """Tidy the mirror; a catalog that is in service does not depend on it."""
+        try:
+            await in_thread(self._mirror, self._mirror.clean_up)
+        except PaoError as error:
+            log.warning("catalog_mirror_untidy", error=str(error))
 
     def _is_in_service(self, commit: str) -> bool:
         return self._counts() and self._last is not None and self._last.commit_hash == commit

@@ -8,6 +8,9 @@ from engine.catalog.conditions import same
 from engine.catalog.documents import Access, Limit, slugify
 from engine.catalog.findings import Path
 
+LONGEST_CATEGORY = 100
+"""Characters of a category, as the database keeps it."""
+
 
 def check_header(subject: Subject) -> None:
     """Check the header of a document."""
@@ -15,6 +18,9 @@ def check_header(subject: Subject) -> None:
     if subject.owner is None:
         message = "'owner' is missing, and the category gives none"
         subject.error("missing-key", ("owner",), message, allowed="the name of a team")
+    if subject.category is not None and len(subject.category) > LONGEST_CATEGORY:
+        message = f"the category, the folder's name, has more than {LONGEST_CATEGORY} characters"
+        subject.error("too-long", (), message)
     if not document.description:
         subject.warn("no-description", ("description",), "the document has no description")
     subject.duplicates(

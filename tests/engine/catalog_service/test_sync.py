@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -642,3 +643,40 @@ def _noting(names: list[str], function: Any) -> Any:
         return await function(mirror, called, *arguments)
 
     return noted
+
+
+async def test_what_a_column_cannot_hold_is_a_finding_and_not_a_failed_sync(
+    catalog: Catalog,
+) -> None:
+    long_duration = f"'{'0' * 60}30m'"
+    catalog.repository.commit(
+        {
+            f"catalog/{'c' * 101}/two.yaml": item("two"),
+            "catalog/c/u.yaml": update("u", "one").replace(
+                "targets: {", f"targets: {{estimated_duration: {long_duration}, "
+            ),
+        }
+    )
+    report = await catalog.sync()
+    assert report.status == "completed"
+    assert [error["code"] for error in report.errors] == ["too-long"]
+    assert await catalog.active() == {"one": "1.0.0", "u": "1.0.0"}
+
+
+async def test_a_full_disk_leaves_the_catalog_and_says_so(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await catalog.sync()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "git").write_text(
+        "#!/bin/sh\necho 'fatal: write error: No space left on device' >&2\nexit 128\n"
+    )
+    (programs / "git").chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+        report = await catalog.sync()
+    assert (report.status, report.error_code) == ("failed", "catalog_mirror_not_writable")
+    assert "No space left" in (report.error_message or "")
+    assert await catalog.active() == {"one": "1.0.0"}
+    assert (await catalog.sync()).status == "unchanged"
