@@ -8,7 +8,7 @@ and narrow what it sets.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from engine.catalog.fields import ALIASES, FIELD_TYPES
@@ -161,41 +161,56 @@ def _resolve(
     """Follow the bases to a built-in type, and judge what the type sets as a field would be."""
     chain, merged, at = [name], dict(spec), spec
     while (base := at["base"]) not in BUILT_IN:
-        if base in chain:
-            message = f"the types {' -> '.join([*chain, base])} are based on each other"
-            yield source.find("cycle", (name, "base"), message)
-            return
-        if base not in known:
-            if base not in broken:
-                names = sorted({*FIELD_TYPES, *known})
-                message = f"there is no type {base!r} to base this on"
-                yield source.find(
-                    "unknown-type",
-                    (name, "base"),
-                    message,
-                    allowed=", ".join(names),
-                    suggestion=closest(base, names),
-                )
-            else:
-                broken.add(name)
+        if base in chain or base not in known:
+            yield from _no_base(source, name, [*chain, base], known, broken)
             return
         chain.append(base)
         at = known[base]
         yield from _widened(source, (name,), base, at, merged)
         merged = {**at, **merged}
     del merged["base"]
-    for key in ("name", "type", "conditional"):
-        if key in merged:
-            yield source.find("unknown-key", (name, key), f"a type has no {key!r}", at_key=True)
-            return
-    built_in = ALIASES.get(base, base)
-    merged["type"] = built_in
-    inner = Source(
-        source.file, source.data, source.root.children[name], source.root.children[name].line
-    )
-    shape = read_shape(inner, {"name": "x", **merged}, FIELD_TYPES[built_in])
-    yield from shape.findings
-    resolved[name] = merged
+    own = {key for key in ("name", "type", "conditional") if key in merged}
+    for key in sorted(own):
+        yield source.find("unknown-key", (name, key), f"a type has no {key!r}", at_key=True)
+    if not own:
+        resolved[name] = merged | {"type": ALIASES.get(base, base)}
+        yield from _constraint_problems(source, name, resolved[name])
+
+
+def _no_base(
+    source: Source,
+    name: str,
+    chain: list[str],
+    known: Mapping[str, Mapping[str, Any]],
+    broken: set[str],
+) -> Iterator[Finding]:
+    """Say why a chain of bases leads to no built-in type; nothing where its end is broken anyway."""
+    base = chain[-1]
+    if base in broken:
+        broken.add(name)
+    elif base in known:
+        message = f"the types {' -> '.join(chain)} are based on each other"
+        yield source.find("cycle", (name, "base"), message)
+    else:
+        names = sorted({*FIELD_TYPES, *known})
+        yield source.find(
+            "unknown-type",
+            (name, "base"),
+            f"there is no type {base!r} to base this on",
+            allowed=", ".join(names),
+            suggestion=closest(base, names),
+        )
+
+
+def _constraint_problems(
+    source: Source, name: str, properties: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Read a type's properties as those of a field."""
+    node = source.root.children[name]
+    inner = Source(source.file, source.data, node, node.line)
+    model = FIELD_TYPES[properties["type"]]
+    for finding in read_shape(inner, {"name": "x", **properties}, model).findings:
+        yield replace(finding, path=f"{name}.{finding.path}")
 
 
 def _widened(
