@@ -27,7 +27,6 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from engine.catalog.durations import parse_duration
 from engine.catalog.suggest import did_you_mean
 from engine.config import (
     LEASE,
@@ -37,6 +36,7 @@ from engine.config import (
     GitHubSettings,
     TicketSystemSettings,
 )
+from engine.durations import parse_duration
 from engine.errors import ConfigurationError
 
 PREFIX = "PAO_"

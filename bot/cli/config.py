@@ -67,7 +67,7 @@ def _default(name: str) -> str:
 def _shown(value: Any) -> Any:
     from datetime import timedelta
 
-    from engine.catalog.durations import format_duration
+    from engine.durations import format_duration
 
     match value:
         case SecretStr():

@@ -47,7 +47,7 @@ def follow_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def seconds(text: str | None) -> float | None:
     """Read a duration of the command line; wrong usage when it is none."""
-    from engine.catalog.durations import parse_duration
+    from engine.durations import parse_duration
 
     if text is None:
         return None

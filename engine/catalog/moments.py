@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from engine.catalog.durations import parse_duration
+from engine.durations import parse_duration
 
 Day = TypeVar("Day", date, datetime)
 

@@ -24,8 +24,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from engine.catalog import durations, versions
-from engine.catalog.regexps import compile_pattern
+from engine import durations
+from engine.catalog import versions
+from engine.regexps import compile_pattern
 
 T = TypeVar("T")
 

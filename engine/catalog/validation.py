@@ -19,10 +19,10 @@ from engine.catalog.findings import Finding, in_order
 from engine.catalog.layout import Layout
 from engine.catalog.own_types import OwnTypes, expand, read_types
 from engine.catalog.reader import MOST_DOCUMENTS, read
-from engine.catalog.regexps import bounded_effort
 from engine.catalog.shape import Shape, read_shape
 from engine.catalog.source import Source
 from engine.catalog.suggest import closest
+from engine.regexps import bounded_effort
 
 Json = Any
 

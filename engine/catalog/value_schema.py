@@ -11,8 +11,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
-from engine.catalog.regexps import compile_pattern
 from engine.catalog.suggest import did_you_mean
+from engine.regexps import compile_pattern
 
 Schema = Any
 Path = tuple[str | int, ...]

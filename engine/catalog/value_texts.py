@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from engine.catalog import fields as f
 from engine.catalog.refusal import Refused, Surroundings
-from engine.catalog.regexps import compile_pattern
 from engine.catalog.scalars import describe
+from engine.regexps import compile_pattern
 
 Json = Any
 

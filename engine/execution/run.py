@@ -31,7 +31,7 @@ from typing import Any, Final
 
 import structlog
 
-from engine.catalog.durations import parse_duration
+from engine.durations import parse_duration
 from engine.errors import Kind, PaoError, StepFailed
 from engine.execution.context import RunContext
 from engine.execution.lease import Lease, LeaseLost

@@ -11,10 +11,10 @@ from engine.catalog.checks.addresses import check_module, check_url
 from engine.catalog.checks.fields import check_fields, check_json_path
 from engine.catalog.checks.subject import ANY_STEP, Known, Subject
 from engine.catalog.documents import Automation, Fulfillment
-from engine.catalog.durations import format_duration
 from engine.catalog.findings import Path
-from engine.catalog.regexps import compile_pattern
 from engine.catalog.tickets import EmailTemplate, PluginManual, WebhookTemplate
+from engine.durations import format_duration
+from engine.regexps import compile_pattern
 
 RESERVED_OUTPUTS = frozenset({"approved_by"})
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 from engine.catalog.layout import Layout
-from engine.catalog.regexps import bounded_effort, compile_pattern
 from engine.catalog.validation import validate_set
+from engine.regexps import bounded_effort, compile_pattern
 
 ITEM = """\
 name: item
