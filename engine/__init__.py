@@ -31,8 +31,9 @@ if TYPE_CHECKING:
         TimeField,
     )
     from engine.catalog.moments import Clock
+    from engine.catalog.refusal import Surroundings
     from engine.catalog.suggest import did_you_mean
-    from engine.catalog.value_types import Surroundings, parse_text
+    from engine.catalog.value_types import parse_text
     from engine.catalog.values import Checked, FieldError, check_values, default_values
     from engine.config import EngineConfig, GitHubSettings, TicketSystemSettings
     from engine.errors import (
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         Actor,
         AttemptLog,
         AttemptView,
+        AuditEntry,
         CatalogDetails,
         CatalogEntry,
         DecommissionCheck,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
         InstanceSummary,
         InstanceView,
         Json,
+        KeyRotation,
         Kind,
         OperationView,
         Page,
@@ -88,8 +91,9 @@ _HOMES: Final = {
         " SelectionField StringField TeamField TextareaField TimeField"
     ),
     "engine.catalog.moments": "Clock",
+    "engine.catalog.refusal": "Surroundings",
     "engine.catalog.suggest": "did_you_mean",
-    "engine.catalog.value_types": "Surroundings parse_text",
+    "engine.catalog.value_types": "parse_text",
     "engine.catalog.values": "Checked FieldError check_values default_values",
     "engine.config": "EngineConfig GitHubSettings TicketSystemSettings",
     "engine.errors": (
@@ -100,9 +104,10 @@ _HOMES: Final = {
     "engine.people.directory": "Profile",
     "engine.requests.submit": "StaleForm",
     "engine.results": (
-        "SECRET_DOTS Actor AttemptLog AttemptView CatalogDetails CatalogEntry DecommissionCheck"
-        " DependencyView Event HistoryEntry InstanceSummary InstanceView Json Kind OperationView"
-        " Page RequestSummary RequestView StepView Submission SyncReport TicketView TimelineEntry"
+        "SECRET_DOTS Actor AttemptLog AttemptView AuditEntry CatalogDetails CatalogEntry"
+        " DecommissionCheck DependencyView Event HistoryEntry InstanceSummary InstanceView Json"
+        " KeyRotation Kind OperationView Page RequestSummary RequestView StepView"
+        " Submission SyncReport TicketView TimelineEntry"
     ),
     "engine.service": "Service",
     "engine.store.conversations": "Conversation",
@@ -115,6 +120,7 @@ __all__ = [
     "AnyField",
     "AttemptLog",
     "AttemptView",
+    "AuditEntry",
     "BaseField",
     "BundlePresentation",
     "CatalogDetails",
@@ -141,6 +147,7 @@ __all__ = [
     "IntegerField",
     "InvalidInput",
     "Json",
+    "KeyRotation",
     "Kind",
     "MultiselectField",
     "NotFound",

@@ -7,7 +7,9 @@ public result (engine/results.py). A refusal is written to the audit log, then r
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -26,6 +28,7 @@ from engine.errors import NotFound, PaoError
 from engine.execution.run import Surroundings
 from engine.instances import decommission, lifecycle
 from engine.instances import dependencies as instance_dependencies
+from engine.key_rotation import BEGINNING, Batch, rotate_batch
 from engine.outbound import Outbound
 from engine.people import directory
 from engine.people.directory import Profile
@@ -37,6 +40,7 @@ from engine.requests.submit import Intake
 from engine.results import (
     Actor,
     AttemptLog,
+    AuditEntry,
     CatalogDetails,
     CatalogEntry,
     DecommissionCheck,
@@ -44,6 +48,7 @@ from engine.results import (
     HistoryEntry,
     InstanceSummary,
     InstanceView,
+    KeyRotation,
     OperationView,
     Page,
     RequestSummary,
@@ -579,6 +584,47 @@ class Engine:
     async def unpause(self, actor: Actor) -> None:
         """Claim again."""
         await self._turn_pause(actor, on=False)
+
+    async def audit_log(
+        self, actor: Actor, *, target: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[AuditEntry]:
+        """Return a page of who did what to what, newest first; `target`: of one thing (full id)."""
+
+        async def read(connection: Connection) -> Page[AuditEntry]:
+            _require(actor, Action.AUDIT)
+            return await audit.entries(connection, target=target, cursor=cursor, limit=limit)
+
+        return await self._transact(read, actor)
+
+    async def expire_audit_log(self, actor: Actor, before: datetime) -> int:
+        """Delete what was audited before a moment; return how many lines. Audited itself."""
+
+        async def expire(connection: Connection) -> int:
+            _require(actor, Action.EXPIRE_AUDIT)
+            return await audit.expire(connection, before, _name(actor))
+
+        return await self._transact(expire, actor)
+
+    async def rotate_keys(self, actor: Actor) -> KeyRotation:
+        """Bring every kept secret under the first encryption key; ConfigurationError without one."""
+
+        async def ask(connection: Connection) -> None:
+            _require(actor, Action.ROTATE_KEYS)
+            after = {"key_id": self._cipher.key_id}
+            await audit.write(connection, _name(actor), Action.ROTATE_KEYS.value, after=after)
+
+        await self._transact(ask, actor)
+        rotated, unreadable, place = 0, Counter[str](), BEGINNING
+        while batch := await self._rotate_after(place):
+            rotated, unreadable, place = (
+                rotated + batch.rotated,
+                unreadable + batch.unreadable,
+                batch.last,
+            )
+        return KeyRotation(self._cipher.key_id, rotated, dict(unreadable))
+
+    async def _rotate_after(self, place: UUID) -> Batch | None:
+        return await self._once(lambda connection: rotate_batch(connection, self._cipher, place))
 
     async def health(self) -> Mapping[str, str | None]:
         """Return what is wrong with each part, None where nothing is."""

@@ -296,6 +296,30 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A line of the audit log: who did what to what; `outcome` is done, denied or failed."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    target: str | None
+    outcome: str
+    before: Json
+    after: Json
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRotation:
+    """What a rotation did: secrets now under `key_id`, and those whose own key is not set."""
+
+    key_id: str
+    rotated: int
+    unreadable: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class OperationView:
     """An update or upgrade as seen from an instance; `reason` says why it is not eligible."""
 

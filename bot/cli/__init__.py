@@ -23,6 +23,8 @@ COMMANDS = {
     "manifest": ("bot.cli.manifest", "Print the Slack app's manifest."),
     "pause": ("bot.cli.admin", "Start no new steps; what runs goes on."),
     "unpause": ("bot.cli.admin", "Start steps again."),
+    "audit": ("bot.cli.admin", "Who did what to what, and how much of it is kept."),
+    "keys": ("bot.cli.admin", "The keys that encrypt secrets."),
     "version": ("bot.cli.version", "Print the version."),
 }
 

@@ -160,6 +160,24 @@ def group(name: str, help: str) -> Group:  # noqa: A002
     return Group(name, help=help, params=_shared_options(), callback=_remember)
 
 
+def group_with_answer(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], Group]:
+    """Make a group of a function that answers where no command of the group is named."""
+
+    def make(function: Callable[..., Any]) -> Group:
+        answer = _invoked(function)
+
+        @functools.wraps(answer)
+        def answer_or_go_on(**options: Any) -> Any:
+            if click.get_current_context().invoked_subcommand is None:
+                return answer(**options)
+            return _remember(**{name: options[name] for name in _SHARED})
+
+        decorate = click.command(name, cls=Group, invoke_without_command=True, **attributes)
+        return cast(Group, decorate(answer_or_go_on))
+
+    return make
+
+
 def _invoked(function: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a command's function: shared options in, Invocation out, logs away from stdout."""
 

@@ -39,6 +39,8 @@ class Action(StrEnum):
     SYNC = "catalog.sync"
     PAUSE = "engine.pause"
     AUDIT = "audit.see"
+    EXPIRE_AUDIT = "audit.expire"
+    ROTATE_KEYS = "keys.rotate"
     STATS = "catalog.stats"
 
 
@@ -79,6 +81,8 @@ TABLE: Final[Mapping[Action, frozenset[Relation]]] = {
     Action.SYNC: _ADMINS,
     Action.PAUSE: _ADMINS,
     Action.AUDIT: _ADMINS,
+    Action.EXPIRE_AUDIT: _ADMINS,
+    Action.ROTATE_KEYS: _ADMINS,
     Action.STATS: _ADMINS,
 }
 

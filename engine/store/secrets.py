@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 from uuid import UUID
 
 from engine.store import queries
@@ -27,16 +28,7 @@ async def insert(connection: Connection, secrets: Sequence[EncryptedValue]) -> N
     """Keep ciphertexts."""
     if not secrets:
         return
-    new = [
-        {
-            "id": str(secret.id),
-            "ciphertext": secret.ciphertext,
-            "key_id": secret.key_id,
-            "purpose": secret.purpose,
-        }
-        for secret in secrets
-    ]
-    await run(connection, _sql.insert_secrets, {"secrets": jsonb(new)})
+    await run(connection, _sql.insert_secrets, {"secrets": _records(secrets)})
 
 
 async def by_id(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, EncryptedValue]:
@@ -46,3 +38,20 @@ async def by_id(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Encry
         return {}
     found = await rows(connection, _sql.secrets_by_id, {"ids": wanted}, EncryptedValue)
     return {secret.id: secret for secret in found}
+
+
+async def under_other_keys(
+    connection: Connection, key_id: str, after: UUID, limit: int
+) -> list[EncryptedValue]:
+    """Read and lock a batch of the ciphertexts that `key_id` did not make, by id from `after`."""
+    wanted = {"key_id": key_id, "after": after, "limit": limit}
+    return await rows(connection, _sql.secrets_under_other_keys, wanted, EncryptedValue)
+
+
+async def replace(connection: Connection, secrets: Sequence[EncryptedValue]) -> None:
+    """Put new ciphertexts in the place of old ones."""
+    await run(connection, _sql.replace_ciphertexts, {"secrets": _records(secrets)})
+
+
+def _records(secrets: Sequence[EncryptedValue]) -> Any:
+    return jsonb([{**asdict(secret), "id": str(secret.id)} for secret in secrets])

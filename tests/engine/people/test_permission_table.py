@@ -66,6 +66,8 @@ EXPECTED = {
     Action.SYNC: {"admin"},
     Action.PAUSE: {"admin"},
     Action.AUDIT: {"admin"},
+    Action.EXPIRE_AUDIT: {"admin"},
+    Action.ROTATE_KEYS: {"admin"},
     Action.STATS: {"admin"},
 }
 
