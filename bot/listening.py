@@ -22,6 +22,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.app import CALL_SECONDS, Services, kind_of, user_of
+from bot.channels import retry_after
 from bot.messages import notices
 from bot.messages.blocks import actions, button, modal, section
 from bot.messages.text import MESSAGE, cut
@@ -276,10 +277,8 @@ async def _told(work: Work, call: Call) -> None:
         except PaoError as problem:
             log.info("answered_with_error", code=problem.code, error=str(problem))
             await call.say(notices.error(problem))
-        except Exception:  # the edge: nobody above could answer the person
-            incident = _new_incident()
-            log.exception("unexpected_error", incident=incident)
-            await call.say(notices.unexpected(incident))
+        except Exception as error:  # noqa: BLE001 - the edge: nobody above could answer
+            await call.say(_unforeseen(error))
     except (SlackApiError, OSError, TimeoutError) as unreachable:
         log.warning("person_not_told", error=str(unreachable))
 
@@ -289,10 +288,8 @@ async def _judged(judge: Judge, call: Call) -> Outcome:
         return await judge(call)
     except PaoError as problem:
         return Show(notice_view(notices.error(problem)))
-    except Exception:  # the edge: the form is answered in words
-        incident = _new_incident()
-        log.exception("unexpected_error", incident=incident)
-        return Show(notice_view(notices.unexpected(incident)))
+    except Exception as error:  # noqa: BLE001 - the edge: the form is answered
+        return Show(notice_view(_unforeseen(error)))
 
 
 async def _suggested(suggest: Suggest, call: Call) -> Mapping[str, Any]:
@@ -352,6 +349,11 @@ def _measure(services: Services, body: Mapping[str, Any], context: Mapping[str, 
     services.on_ack(kind_of(body), seconds)
 
 
-def _new_incident() -> str:
-    """Return an id under which the log says more than the person is told."""
-    return secrets.token_hex(4)
+def _unforeseen(error: Exception) -> str:
+    """Say that Slack is busy, or log the error under a new id and say that."""
+    if isinstance(error, SlackApiError) and retry_after(error) is not None:
+        log.warning("slack_rate_limited", error=str(error))
+        return notices.SLACK_IS_BUSY
+    incident = secrets.token_hex(4)
+    log.error("unexpected_error", incident=incident, exc_info=error)
+    return notices.unexpected(incident)

@@ -79,6 +79,10 @@ DOUBLE_TRIGGER: Final = (
     "Slack lets a form open only within three seconds of your click, and that time is over. "
     "Nothing is lost: press the button."
 )
+SLACK_IS_BUSY: Final = (
+    ":hourglass: Slack takes no more from this bot for the moment, because many people use it at "
+    "once. Nothing was done; please try again in a minute."
+)
 OLD_VIEW: Final = (
     "This window was made by an earlier release of the bot, so what you entered could not be "
     "taken. Please open it again with `/pao`."

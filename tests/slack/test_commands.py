@@ -96,6 +96,12 @@ async def test_an_expired_trigger_leaves_a_button(bot: RunningBot) -> None:
     assert "Redis cache" in text_of(await bot.twin.view("alice", "request_form"))
 
 
+async def test_a_rate_limit_is_told_in_words(bot: RunningBot) -> None:
+    bot.twin.faults.rate_limit_next("views.open", retry_after=30)
+
+    assert "please try again in a minute" in await bot.say("alice", "request redis-cache")
+
+
 async def test_the_app_home_shows_what_is_mine(bot: RunningBot) -> None:
     bot.twin.open_home("alice")
     home = await bot.twin.eventually(lambda: bot.twin.home("alice"))
