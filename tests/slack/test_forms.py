@@ -3,6 +3,7 @@
 import asyncio
 
 from bot.playground.faults import Fault
+from tests.support.eventually import eventually
 from tests.support.git import GitRepository
 from tests.support.http_server import HttpServer
 from tests.support.running_bot import RunningBot
@@ -128,7 +129,8 @@ async def test_a_closed_form_is_a_draft_without_its_secrets(bot: RunningBot) -> 
     form = await bot.form("alice", "redis-cache")
     bot.twin.fill("alice", form, GOOD)
     await bot.twin.close("alice", form)
-    await bot.settled()
+    alice = await bot.services.identity.actor(bot.twin.user("alice"))
+    await eventually(lambda: bot.engine.form_draft(alice, "CatalogItem:redis-cache"))
 
     again = await bot.form("alice", "redis-cache")
     values = bot.twin.values_of(again)
