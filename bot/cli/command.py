@@ -173,7 +173,7 @@ def group_with_answer(name: str, **attributes: Any) -> Callable[[Callable[..., A
             return _remember(**{name: options[name] for name in _SHARED})
 
         decorate = click.command(name, cls=Group, invoke_without_command=True, **attributes)
-        return cast(Group, decorate(answer_or_go_on))
+        return decorate(answer_or_go_on)
 
     return make
 
