@@ -73,7 +73,6 @@ SKIPPED_BECAUSE: Final[Mapping[str, str]] = {
     "manual": "skipped by hand",
     "aborted": "the request was aborted",
 }
-ENDED: Final = frozenset({"completed", "failed", "cancelled", "aborted"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bot.messages.blocks import section
-from bot.messages.text import code, code_block, escaped, link
+from bot.messages.text import code, code_block, escaped
 from engine import CatalogDetails, FieldError, PaoError, RequestView, SyncReport
 
 # Forms. These are plain text.
@@ -121,15 +121,6 @@ def not_accepted(errors: Sequence[FieldError]) -> str:
     """List what is wrong with fields that are not on this page."""
     lines = [f"• {code(error.field)}: {escaped(error.message, 300)}" for error in errors[:10]]
     return ":warning: Please mend this first:\n" + "\n".join(lines)
-
-
-def submitted(view: RequestView, where: str | None) -> str:
-    """Confirm a submission, with a link to its thread if there is one already."""
-    thread = f" {link(where, 'Follow it in its thread')}." if where else ""
-    return (
-        f":white_check_mark: {code(view.request_id)} is on its way: "
-        f"*{escaped(view.title, 200)}*.{thread}"
-    )
 
 
 def told_elsewhere(view: RequestView) -> str:

@@ -21,7 +21,6 @@ BUTTON: Final = 75
 OPTION: Final = 75
 PLACEHOLDER: Final = 150
 LABEL: Final = 2000
-VIEW_TITLE: Final = 24
 
 NOTHING: Final = "–"
 """Stands where a text is empty: Slack refuses empty texts."""
