@@ -56,7 +56,6 @@ class Carrier:
             request_id=request_id,
         )
         self._loop = ClaimLoop(
-            around.pool,
             config.database_direct_url or config.database_url,
             self._work,
             outage=config.database_outage,

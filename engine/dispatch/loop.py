@@ -24,9 +24,8 @@ import structlog
 from engine.errors import PaoError, Unavailable
 from engine.events import STEPS_CHANNEL
 from engine.execution.work import Work
-from engine.store import execution
 from engine.store.listen import listen
-from engine.store.pool import Pool, through_outage, transaction
+from engine.store.pool import through_outage
 
 TICK: Final = 5.0
 """Seconds after which the loop looks without being woken."""
@@ -43,7 +42,6 @@ class ClaimLoop:
 
     def __init__(
         self,
-        pool: Pool,
         dsn: str,
         work: Work,
         *,
@@ -51,7 +49,6 @@ class ClaimLoop:
         also: Callable[[], Awaitable[object]],
         woken: asyncio.Event,
     ) -> None:
-        self._pool = pool
         self._dsn = dsn
         self._work = work
         self._outage = outage.total_seconds()
@@ -84,11 +81,7 @@ class ClaimLoop:
             return
 
     async def _seconds_to_next(self) -> float:
-        async def ask() -> float | None:
-            async with transaction(self._pool) as connection:
-                return await execution.seconds_to_next(connection)
-
-        seconds = await through_outage(ask, limit=self._outage)
+        seconds = await through_outage(self._work.seconds_to_next, limit=self._outage)
         if seconds is None or seconds <= 0:
             # What is due and was not claimed waits for a slot, whose end wakes the loop.
             return TICK

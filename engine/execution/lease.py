@@ -33,7 +33,7 @@ from uuid import UUID
 
 import structlog
 
-from engine.errors import PaoError, Unavailable
+from engine.errors import PaoError
 from engine.store import execution
 from engine.store.execution import Claim
 from engine.store.pool import Pool, transaction
@@ -127,8 +127,8 @@ class Leases:
 
     def _judge(self, lease: Lease, renewed: execution.Renewed | None, asked_at: float) -> None:
         if renewed is None:
-            # A finish that was written meanwhile ends the lease too: then it is not held any more.
-            if self._held.get(lease.step_id) is lease:
+            # A finish that is being written ends the lease too: then no task carries the step.
+            if self._held.get(lease.step_id) is lease and lease.task is not None:
                 log.warning("lease_lost", step=str(lease.step_id))
                 lease.is_lost = True
                 lease.interrupt()
@@ -146,5 +146,5 @@ class Leases:
             await asyncio.sleep(self._length.total_seconds() / RENEWALS)
             try:
                 await self.renew()
-            except Unavailable as error:
+            except PaoError as error:  # away, or a deadlock with a finish: the next one comes soon
                 log.warning("lease_renewal_failed", error=str(error))

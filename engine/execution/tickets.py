@@ -20,7 +20,7 @@ import asyncio
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, Literal, cast
 from uuid import UUID
@@ -31,6 +31,7 @@ from engine.errors import InvalidInput, PaoError, StepFailed
 from engine.events import STEPS_CHANNEL, NewEvent
 from engine.execution.run import LONGEST_MESSAGE, Surroundings
 from engine.execution.scope import build_scope, secret_ids
+from engine.execution.ticket_memory import ItemMemory
 from engine.foreign_json import dump_json
 from engine.redaction import Redactor
 from engine.requests.parameters import with_dots
@@ -51,6 +52,9 @@ LONGEST_POLL: Final = 300.0
 FIRST_DELAY: Final = 5.0
 LONGEST_DELAY: Final = 600.0
 """Seconds until a ticket that could not be made is tried again, doubling."""
+
+LONGEST_RETRY_AFTER: Final = 3600.0
+"""Seconds; a ticket system that asks for more is asked again after this."""
 
 ITEM_LEASE: Final = timedelta(minutes=2)
 BATCH: Final = 10
@@ -138,6 +142,7 @@ class Tickets:
     async def _create(self, item: Item) -> None:
         """Make the ticket outside, then keep it."""
         draft, system = await self._draft(item)
+        draft = replace(draft, memory=ItemMemory(self._around.pool, item, ITEM_LEASE))
         ticket = await self._systems.get(system).create(draft)
         can_follow = self._systems.get(system).can_follow
         async with transaction(self._around.pool) as connection:
@@ -220,6 +225,8 @@ class Tickets:
     async def _postpone(self, item: Item, error: PaoError) -> None:
         longest = min(FIRST_DELAY * 2 ** min(item.attempts - 1, 20), LONGEST_DELAY)
         delay = random.uniform(longest / 2, longest)  # noqa: S311
+        if isinstance(error, StepFailed) and error.retry_after is not None:
+            delay = max(delay, min(error.retry_after, LONGEST_RETRY_AFTER))
         message = str(error)[:LONGEST_MESSAGE]
         log.warning("outbox_item_postponed", outbox_item=item.id, error=message)
         async with transaction(self._around.pool) as connection:

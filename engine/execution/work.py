@@ -109,6 +109,11 @@ class Work:
             self._carry_in_task(claim, requests[claim.request_id], kept, lease)
         return len(claims) == free
 
+    async def seconds_to_next(self) -> float | None:
+        """Return the seconds until a step that this work may claim is due, None where none is."""
+        async with transaction(self._around.pool) as connection:
+            return await execution.seconds_to_next(connection, self._request_id)
+
     async def renew(self) -> None:
         """Look at once whether steps of ours were cancelled; raises Unavailable."""
         await self._leases.renew()

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from engine.catalog.documents import Access
 from engine.catalog.fields import BaseField, SecretField
 from engine.catalog.moments import Clock
-from engine.catalog.value_types import Surroundings
+from engine.catalog.refusal import Surroundings
 from engine.catalog.values import FieldError
 from engine.errors import InvalidInput
 from engine.people.permissions import group_name

@@ -177,9 +177,9 @@ async def requests_of(connection: Connection, ids: Iterable[UUID]) -> dict[UUID,
     return {request.id: request for request in found}
 
 
-async def seconds_to_next(connection: Connection) -> float | None:
-    """Return the seconds until something is due, None where nothing waits; may be negative."""
-    found = await value(connection, _sql.next_due, {})
+async def seconds_to_next(connection: Connection, request_id: UUID | None = None) -> float | None:
+    """Return the seconds until a step is due, None where none waits; may be negative."""
+    found = await value(connection, _sql.next_due, {"request_id": request_id})
     return None if found is None else float(found)
 
 

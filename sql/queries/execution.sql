@@ -48,11 +48,11 @@ SELECT c.id, c.request_id, c.step_id, c.step_name, c.step_type, c.step_config, c
 FROM claimed c LEFT JOIN attempts new ON new.step_id = c.id;
 
 -- name: next_due
--- Seconds until the next unclaimed step or outbox item is due; NULL where nothing waits.
-SELECT extract(epoch FROM least(
-    (SELECT min(next_run_at) FROM request_steps
-     WHERE waiting_on = 0 AND lease_owner IS NULL AND next_run_at IS NOT NULL),
-    (SELECT min(due) FROM outbox WHERE done_at IS NULL)) - clock_timestamp())::float8;
+-- Seconds until the next unclaimed step, of one request or of all, is due; NULL where none waits.
+SELECT extract(epoch FROM min(next_run_at) - clock_timestamp())::float8
+FROM request_steps
+WHERE waiting_on = 0 AND lease_owner IS NULL AND next_run_at IS NOT NULL
+  AND (%(request_id)s::uuid IS NULL OR request_id = %(request_id)s);
 
 -- name: requests_of_claims
 -- What the steps of these requests are rendered from.

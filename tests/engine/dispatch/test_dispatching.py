@@ -167,6 +167,16 @@ async def test_drive_carries_its_own_request_only_and_shows_how_it_goes(
     assert states(await bench.view(other)) == {"z": "pending"}
 
 
+async def test_drive_is_not_held_up_by_what_others_left_due(bench: Workbench) -> None:
+    await bench.request([step("z")], item="other")
+    bench.script["a"] = [fail(), Completed()]
+    policy = {"max_attempts": 2, "initial_delay": "300ms", "backoff_strategy": "fixed"}
+    mine = await bench.request([step("a", retry_policy=policy)])
+    request_id = await bench.engine._internal_id(mine.request_id)
+    view = await drive(bench.around, bench.systems, bench.config, request_id, limit=4.0)
+    assert (view.timed_out, view.status) == (False, "completed")
+
+
 async def test_drive_ends_after_the_ticket_of_a_failure_was_tried(bench: Workbench) -> None:
     bench.script["a"] = [fail(kind="permanent")]
     mine = await bench.request([step("a")])
