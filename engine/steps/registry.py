@@ -35,6 +35,7 @@ STEP_TYPES: Final[Kind[StepType]] = Kind(
         "HttpDelete": "engine.steps.http:HttpDelete",
         "TerraformFile": "engine.steps.terraform:TerraformFile",
         "GitHubWorkflow": "engine.steps.github:GitHubWorkflow",
+        "JiraTicket": "engine.steps.jira:JiraTicket",
     },
 )
 

@@ -113,6 +113,20 @@ async def postpone(connection: Connection, item: Item, delay: float, error: str)
     return due
 
 
+async def remember(
+    connection: Connection, item: Item, external: Mapping[str, Any], lease: timedelta
+) -> Mapping[str, Any] | None:
+    """Merge into what an item's next try must know; None where the item is not ours any more."""
+    parameters = {
+        "id": item.id,
+        "token": item.token,
+        "external": jsonb(external),
+        "lease": lease,
+    }
+    kept: Mapping[str, Any] | None = await value(connection, _sql.remember_item, parameters)
+    return kept
+
+
 async def release(connection: Connection, owner: str) -> None:
     """Give back what a worker holds and has not done."""
     await run(connection, _sql.release_items, {"owner": owner})

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel
 
+from engine.memory import Memory, Unkept
 from engine.steps.base import Json
 
 TicketStatus = Literal["open", "in_progress", "resolved", "closed"]
@@ -26,6 +27,8 @@ class TicketDraft:
     request_id: str
     ticket_type: Literal["fulfillment", "cleanup", "completion"]
     parameters: Mapping[str, Json] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Unkept, compare=False)
+    """What an earlier try remembered: that a creation may have left, say."""
 
 
 @dataclass(frozen=True, slots=True)

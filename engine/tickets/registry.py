@@ -13,7 +13,10 @@ TicketRegistry: TypeAlias = Registry[TicketSystem]
 TICKET_SYSTEMS: Final[Kind[TicketSystem]] = Kind(
     "ticket system",
     "pao.ticket_systems",
-    {"webhook": "engine.tickets.webhook:WebhookTickets"},
+    {
+        "jira": "engine.tickets.jira:JiraTickets",
+        "webhook": "engine.tickets.webhook:WebhookTickets",
+    },
 )
 
 

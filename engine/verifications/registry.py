@@ -25,6 +25,8 @@ VERIFICATIONS: Final[Kind[Verification]] = Kind(
         "version_check": "engine.verifications.outputs:VersionCheck",
         "workflow_status": "engine.verifications.github:WorkflowStatus",
         "artifact_exists": "engine.verifications.github:ArtifactExists",
+        "ticket_status": "engine.verifications.jira:TicketStatus",
+        "resolution_time": "engine.verifications.jira:ResolutionTime",
     },
 )
 

@@ -32,6 +32,16 @@ SET due = clock_timestamp() + make_interval(secs => %(delay)s::double precision)
 WHERE id = %(id)s AND lease_token = %(token)s AND done_at IS NULL
 RETURNING due;
 
+-- name: remember_item
+-- Merge into what an item's next try must know and renew its lease, if it is still ours.
+UPDATE outbox
+SET payload = payload || jsonb_build_object(
+        'external', coalesce(payload->'external', '{}') || %(external)s::jsonb),
+    lease_expires_at = clock_timestamp() + %(lease)s::interval
+WHERE id = %(id)s AND lease_token = %(token)s AND lease_owner IS NOT NULL
+  AND done_at IS NULL AND NOT cancelled
+RETURNING payload->'external';
+
 -- name: release_items
 -- Give back what a worker holds and has not done, due as before.
 UPDATE outbox SET lease_owner = NULL, lease_expires_at = NULL, attempts = greatest(attempts - 1, 0)

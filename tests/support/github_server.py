@@ -16,10 +16,9 @@ import hashlib
 import io
 import json
 import re
-import socket
 import zipfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +26,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from tests.support.faulty_server import FaultyServer, bound
 from tests.support.http_server import HttpServer, running_http_server, serving
 
 TOKEN = "ghp_secret"
@@ -60,54 +60,23 @@ class Run:
 
 
 @dataclass
-class Fault:
-    method: str
-    part: str
-    response: Response | None
-    lose_answer: bool
-
-
-class LostAnswer(Exception):
-    """The answer does not arrive."""
-
-
-@dataclass
-class GitHubServer:
+class GitHubServer(FaultyServer):
     """The server's state; change it as the world would."""
 
-    url: str
     blobs: HttpServer
     token: str = TOKEN
     knows_details: bool = True
     refuses_details: bool = False
     lists_new_runs: bool = True
     runs: list[Run] = field(default_factory=list)
-    received: list[Request] = field(default_factory=list)
     dispatched: list[dict[str, Any]] = field(default_factory=list)
     not_modified: int = 0
-    app_key: Any = None
     _workflows: dict[str, tuple[str, str | None]] = field(default_factory=dict)
-    _faults: list[Fault] = field(default_factory=list)
 
     def workflow(self, name: str, inputs: list[str], run_name_shows: str | None = None) -> None:
         declared = "".join(f"\n      {one}: {{type: string}}" for one in inputs)
         text = f"name: Deploy\non:\n  workflow_dispatch:\n    inputs:{declared or ' {}'}\n"
         self._workflows[name] = (text, run_name_shows)
-
-    def fault(
-        self,
-        method: str,
-        part: str,
-        response: Response | None = None,
-        *,
-        lose_answer: bool = False,
-        times: int = 1,
-    ) -> None:
-        """Answer the next matching calls so, or lose their answers once they were carried out."""
-        self._faults += [Fault(method, part, response, lose_answer)] * times
-
-    def calls(self, method: str, part: str) -> list[Request]:
-        return [one for one in self.received if one.method == method and part in one.url.path]
 
     def artifact(self, run: Run, name: str, files: Mapping[str, bytes], **more: Any) -> None:
         identity = 1000 * run.id + len(run.artifacts)
@@ -116,29 +85,6 @@ class GitHubServer:
             {"id": identity, "name": name, "size_in_bytes": len(packed), "expired": False, **more}
         )
         self.blobs.answer("GET", f"/blob/{identity}", body=packed)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope, receive)
-        await request.body()
-        self.received.append(request)
-        fault = self._fault(request)
-        if fault is not None and fault.response is not None:
-            await fault.response(scope, receive, send)
-            return
-        response = await self._answer(request)
-        if fault is not None and fault.lose_answer:
-            start = {"type": "http.response.start", "status": 200}
-            await send({**start, "headers": [(b"content-length", b"100")]})
-            await send({"type": "http.response.body", "body": b"{", "more_body": True})
-            return
-        await response(scope, receive, send)
-
-    def _fault(self, request: Request) -> Fault | None:
-        for fault in self._faults:
-            if fault.method == request.method and fault.part in request.url.path:
-                self._faults.remove(fault)
-                return fault
-        return None
 
     async def _answer(self, request: Request) -> Response:
         if request.headers.get("authorization") != f"Bearer {self.token}":
@@ -246,10 +192,7 @@ def _missing() -> Response:
 @asynccontextmanager
 async def running_github() -> AsyncIterator[GitHubServer]:
     """Run a GitHub and its storage in this loop for the block's time."""
-    async with AsyncExitStack() as stack:
-        blobs = await stack.enter_async_context(running_http_server())
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        server = GitHubServer(f"http://127.0.0.1:{listener.getsockname()[1]}", blobs)
-        await stack.enter_async_context(serving(server, listener))
-        yield server
+    async with running_http_server() as blobs, bound() as (listener, url):
+        server = GitHubServer(url, blobs)
+        async with serving(server, listener):
+            yield server
