@@ -15,6 +15,8 @@ TICKET_SYSTEMS: Final[Kind[TicketSystem]] = Kind(
     "pao.ticket_systems",
     {
         "jira": "engine.tickets.jira:JiraTickets",
+        "servicenow": "engine.tickets.servicenow:ServiceNowTickets",
+        "email": "engine.tickets.email:EmailTickets",
         "webhook": "engine.tickets.webhook:WebhookTickets",
     },
 )
