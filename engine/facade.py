@@ -16,9 +16,11 @@ from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from engine.catalog import search
+from engine.catalog.diff import DocumentChange
 from engine.catalog.documents import load_presentation
 from engine.catalog.fields import AnyField
 from engine.catalog.repository import Mirror, in_thread
+from engine.catalog.touched import Touched, touched_instances
 from engine.catalog.values import FieldError
 from engine.config import EngineConfig
 from engine.dispatch.base import Dispatcher
@@ -187,6 +189,13 @@ class Engine:
             return await search.statistics(connection)
 
         return await self._transact(count, actor)
+
+    async def touched_instances(
+        self, actor: Actor, changes: Sequence[DocumentChange]
+    ) -> list[Touched]:
+        """Return the running instances that changes of the catalog are about, as far as one sees."""
+        async with transaction(self._pool) as connection:
+            return await touched_instances(connection, actor, changes)
 
     def form_fields(self, details: CatalogDetails) -> tuple[AnyField, ...]:
         """Return the fields of a document's form; groups stand on the presentation itself."""

@@ -11,7 +11,7 @@ import click
 from bot.cli.acting import acting, as_option
 from bot.cli.command import Invocation, group
 from bot.cli.errors import DONE, NO, UNREACHABLE
-from bot.cli.output import lines, printable, table
+from bot.cli.output import encode, lines, printable, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,7 @@ UNREACHABLE_CODES = frozenset({"catalog_unreachable", "catalog_mirror_broken"})
 KINDS = ("CatalogItem", "CatalogBundle", "UpdateItem", "UpgradeItem")
 
 VALIDATE_FORMATS = ("text", "json", "github", "sarif")
+DIFF_FORMATS = ("text", "json", "markdown")
 _PATH = click.Path(exists=True, path_type=Path)
 
 catalog = group("catalog", "Sync, list, check and render the catalog.")
@@ -152,6 +153,48 @@ def validate(
     else:
         click.echo(formatted(form or "text", findings, len(report.documents)))
     return NO if any(finding.is_error for finding in findings) else DONE
+
+
+@catalog.command("diff")
+@click.argument("old", metavar="REF")
+@click.argument("new", metavar="REF")
+@click.option(
+    "--repository",
+    metavar="PATH",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A clone of the catalog; default: the one around the working directory.",
+)
+@click.option("--mirror", is_flag=True, help="The mirror of CATALOG_URL instead, fetched anew.")
+@click.option("--no-instances", is_flag=True, help="Ask no database for instances.")
+@click.option("--format", "form", type=click.Choice(DIFF_FORMATS), help="How to print the changes.")
+@as_option
+async def diff(
+    invocation: Invocation,
+    *,
+    old: str,
+    new: str,
+    repository: Path | None,
+    mirror: bool,
+    no_instances: bool,
+    form: str | None,
+    user_id: str | None,
+) -> int:
+    """Tell what the catalog of the second REF changes against the first.
+
+    A REF is a branch, a tag, a commit or HEAD~2; in the mirror HEAD is the synced branch. Exit 1
+    when a document at either could not be read, since then something may be missing here.
+    """
+    from bot.cli.catalog_diff import as_data, as_markdown, as_text, compared, instances_of
+
+    found = await compared(invocation, old, new, repository, mirror=mirror)
+    touched = None if no_instances else await instances_of(invocation, found, user_id)
+    if form is None and invocation.output.format != "table":
+        invocation.output.data(as_data(found, touched))
+    elif form == "json":
+        click.echo(encode(as_data(found, touched), "json"))
+    else:
+        click.echo((as_markdown if form == "markdown" else as_text)(found, touched))
+    return NO if found.unreadable else DONE
 
 
 @catalog.command("schema")

@@ -101,6 +101,17 @@ class Mirror:
         token = token_for(url, config.catalog_url, config.catalog_token)
         return cls(config.data_dir, url, branch, token)
 
+    @classmethod
+    def around(cls, path: Path) -> Mirror | None:
+        """Return the repository of this machine that a folder is in, for reading only; or None."""
+        start = path.resolve()
+        for folder in (start, *start.parents):
+            if (found := _git_folder(folder)) is not None:
+                mirror = cls(found.parent, found.as_uri(), "main")
+                mirror.folder = found
+                return mirror
+        return None
+
     def fetch(self, limit: float = FETCH_SECONDS) -> str:
         """Fetch the branch and return the commit it is at.
 
@@ -132,6 +143,24 @@ class Mirror:
                 lock=lock,
                 deadline=deadline,
             )
+
+    def resolve(self, ref: str) -> str:
+        """Return the commit that a branch, a tag, a hash or `HEAD~2` names; NotFound for none."""
+        name = f"{ref}^{{commit}}"
+        if not ref.startswith("-") and ref.isprintable():
+            found = self._run(
+                ("rev-parse", "--verify", "--quiet", name),
+                self.folder,
+                None,
+                None,
+                _deadline(READ_SECONDS),
+            )
+            if found[0] == 0:
+                return found[1].decode().strip()
+        raise NotFound(
+            f"There is no commit {ref!r} in {self.folder}",
+            do="Check the name; in a shallow clone, fetch the commit first",
+        )
 
     def has(self, commit: str) -> bool:
         """Whether the commit is in the mirror."""
@@ -438,6 +467,16 @@ def _remove_stale_locks(folder: Path) -> None:
 def _kill_group(group: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
+
+
+def _git_folder(folder: Path) -> Path | None:
+    """Return where Git keeps the repository whose work tree, or bare repository, a folder is."""
+    git = folder / ".git"
+    if git.is_file():  # a linked work tree or a submodule
+        named = git.read_text("utf-8", "replace").strip().removeprefix("gitdir: ")
+        return (folder / named).resolve()
+    bare = all((folder / part).exists() for part in ("HEAD", "objects", "refs"))
+    return git if git.is_dir() else folder if bare else None
 
 
 def _deadline(seconds: float) -> float:

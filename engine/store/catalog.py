@@ -210,6 +210,15 @@ class BundleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TouchedRow:
+    """Instances that a change is about: how many, and the ids of the oldest hundred."""
+
+    number: int
+    count: int
+    instance_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """What a list is narrowed to, and for whom it is."""
 
@@ -383,6 +392,18 @@ async def find_documents(connection: Connection, name: str) -> list[WholeRow]:
 async def bundles_of_item(connection: Connection, name: str) -> list[BundleRow]:
     """Return the active bundles that contain the item."""
     return await rows(connection, _sql.bundles_of_item, {"name": name}, BundleRow)
+
+
+async def touched_instances(
+    connection: Connection, targets: Sequence[Mapping[str, Any]], reach: Mapping[str, Any]
+) -> list[TouchedRow]:
+    """Return the running instances that targets are about, by their number.
+
+    A target is `{number, kind, slug, version_range}`; `reach` says whose instances are seen:
+    `{sees_all, user_id, teams}`.
+    """
+    parameters = {"targets": jsonb(list(targets)), **reach}
+    return await rows(connection, _sql.touched_instances, parameters, TouchedRow)
 
 
 async def visible_names(connection: Connection, filters: Filters) -> list[str]:

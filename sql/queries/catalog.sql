@@ -315,6 +315,23 @@ SELECT bundle_name AS name, bundle_version AS version, is_required, version_cons
 FROM get_catalog_item_with_bundle_context(%(name)s)
 WHERE bundle_id IS NOT NULL;
 
+-- name: touched_instances
+-- The instances that are not decommissioned, of the items and bundles that targets name, in the range of each.
+SELECT number, count(*) AS count, (array_agg(instance_id ORDER BY created_at, instance_id))[1:100] AS instance_ids
+FROM (
+    SELECT DISTINCT t.number, i.instance_id, i.created_at
+    FROM jsonb_to_recordset(%(targets)s::jsonb)
+        AS t(number INT, kind TEXT, slug TEXT, version_range TEXT)
+    JOIN listed_instances i ON i.catalog_slug = t.slug
+        AND (t.kind IS NULL OR (i.catalog_bundle_id IS NOT NULL) = (t.kind = 'CatalogBundle'))
+        AND (t.version_range IS NULL OR version_satisfies(i.catalog_version, t.version_range))
+    WHERE i.instance_state <> 'decommissioned'
+      AND (%(sees_all)s::boolean OR i.owner_user_id = %(user_id)s::text
+           OR i.owner_team = ANY (%(teams)s::text[]) OR i.document_owner = ANY (%(teams)s::text[]))
+) AS touched
+GROUP BY number
+ORDER BY number;
+
 -- name: visible_names
 -- Every name and slug that somebody of these teams may see, for a suggestion.
 SELECT name FROM catalog_entries
