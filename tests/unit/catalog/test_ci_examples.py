@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,13 +23,6 @@ presentation: {fields: []}
 fulfillment:
   manual: {system: email, template: {to: a@example.com, subject: An item}}
 """
-
-
-def test_the_workflow_runs_the_validator_with_annotations() -> None:
-    workflow = yaml.safe_load((CI / "github-actions.yml").read_text())
-    steps = workflow["jobs"]["validate"]["steps"]
-    assert steps[-1]["run"] == "pao catalog validate --strict --format github ."
-    assert workflow["permissions"] == {"contents": "read"}
 
 
 @pytest.fixture
@@ -69,3 +63,49 @@ def test_the_hook_lets_good_documents_pass_and_stops_broken_ones(repository: Pat
     stopped = commit(repository, GOOD.replace("1.0.0", "one"))
     assert stopped.returncode == 1
     assert "catalog/any/item.yaml:2:10: error[invalid-version]" in stopped.stdout + stopped.stderr
+
+
+def run(line: str, repository: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of an example as its runner does: in the repository, with `pao` on PATH."""
+    path = f"{repository / '.git'}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-e", "-c", line],
+        check=False,
+        cwd=repository,
+        env={**os.environ, "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_workflow_annotates_the_files_and_sums_up_the_changes(
+    repository: Path, tmp_path: Path
+) -> None:
+    workflow = yaml.safe_load((CI / "github-actions.yml").read_text())
+    *_, validate, diff = [step.get("run") for step in workflow["jobs"]["validate"]["steps"]]
+    assert commit(repository, GOOD).returncode == 0
+    assert commit(repository, GOOD.replace("1.0.0", "1.1.0")).returncode == 0
+    assert run(validate, repository).returncode == 0
+    summary = tmp_path / "summary.md"
+    told = run(diff, repository, GITHUB_STEP_SUMMARY=str(summary))
+    assert told.returncode == 0, told.stderr
+    assert "**Changed** `CatalogItem item 1.0.0 -> 1.1.0" in summary.read_text()
+    (repository / "catalog" / "any" / "item.yaml").write_text(GOOD.replace("1.0.0", "one"))
+    stopped = run(validate, repository)
+    assert stopped.returncode == 1
+    assert "::error file=catalog/any/item.yaml,line=2" in stopped.stdout
+
+
+def test_the_workflow_may_only_read() -> None:
+    workflow = yaml.safe_load((CI / "github-actions.yml").read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_the_hook_of_pre_commit_runs_the_validator(repository: Path) -> None:
+    config = yaml.safe_load((CI / "pre-commit-config.yaml").read_text())
+    [hook] = config["repos"][0]["hooks"]
+    assert re.match(hook["files"], "catalog/any/item.yaml")
+    (repository / "catalog" / "any" / "item.yaml").write_text(GOOD)
+    assert run(hook["entry"], repository).returncode == 0
+    (repository / "catalog" / "any" / "item.yaml").write_text(GOOD.replace("1.0.0", "one"))
+    assert run(hook["entry"], repository).returncode == 1
