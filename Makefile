@@ -29,8 +29,9 @@ types: install-dev
 imports: install-dev
 	$(VENV)/bin/lint-imports --no-logo
 
+# The pictures in docs/images, taken by the browser test on its way.
 picture: install-dev
-	$(VENV)/bin/python -m pytest tests/browser -k picture
+	PICTURE_FOLDER=docs/images $(VENV)/bin/python -m pytest -n 0 tests/browser -k running_service
 
 # Resolved for every platform; hashes, and neither addresses nor paths of this machine.
 lock: install-dev

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-PICTURE = os.environ.get("PAO_PICTURE_FOLDER") or os.environ.get("PICTURE_FOLDER")
+PICTURE = os.environ.get("PICTURE_FOLDER")
 """Where to keep pictures for the documentation (`make picture`); else they are not taken."""
 
 PATIENCE = 60_000
@@ -46,7 +46,7 @@ async def page() -> AsyncIterator[Page]:
     chromium = shutil.which("chromium") or shutil.which("chromium-headless-shell")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=BROWSER_OPTIONS)
-        page = await browser.new_page(viewport={"width": 1400, "height": 900})
+        page = await browser.new_page(viewport={"width": 1280, "height": 860})
         page.set_default_timeout(PATIENCE)
         yield page
         await browser.close()
@@ -70,7 +70,6 @@ async def test_from_a_command_to_a_running_service(demo: Demo, page: Page):
     await picture(page, "errors")
 
     await fill(form, "field:bucket_name", "orders-exports")
-    await picture(page, "form")
     await form.get_by_test_id("modal-submit").click()
     await expect(form).to_have_count(0)
 
@@ -125,4 +124,5 @@ async def found(element: Locator, pattern: str) -> str:
 
 async def picture(page: Page, name: str) -> None:
     if PICTURE:
+        await page.mouse.move(0, 0)  # so that nothing shows as pointed at
         await page.screenshot(path=Path(PICTURE) / f"{name}.png")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +31,7 @@ def demo(pao: Pao) -> Iterator[Demo]:
     assert pao.processes() == []
 
 
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 BUCKET = ("--param", "bucket_name=orders-exports", "--param", "data_class=internal")
 
 
@@ -95,6 +99,25 @@ def test_an_item_that_fails_falls_back_to_a_ticket_and_goes_on_by_hand(demo: Dem
     assert resolved.json["status"] == "completed"
 
 
+def test_what_the_readme_shows_works_when_it_is_copied(demo: Demo):
+    pao = demo.pao
+    [(path, document)] = re.findall(r"^```yaml (\S+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    catalog = pao.data_dir / "demo" / "catalog"
+    (catalog / path).write_text(document)
+    commit(catalog, path)
+    with_config = {"PAO_CONFIG": str(pao.data_dir / "demo" / "pao.yml")}
+    assert pao("catalog", "sync", **with_config).code == 0
+    topic = ("--item", "topic", "--param", "topic_name=orders")
+    ordered = pao("request", "submit", *topic, "--wait", "--output", "json", **with_config)
+    assert ordered.code == 0, ordered.err
+    assert ordered.json["outputs"]["topic_id"].startswith("topic-")
+
+    for line in re.findall(r"^\$ \.venv/bin/pao (.*)$", README, re.MULTILINE):
+        answer = pao(*shlex.split(line), **with_config)
+        assert answer.code == 0, answer.err
+        assert answer.out, line
+
+
 def test_a_second_demo_on_a_taken_port_says_what_to_do(demo: Demo, pao: Pao):
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])
@@ -116,3 +139,10 @@ def test_the_demo_ends_by_interrupt_and_starts_again_with_what_was_kept(run_fold
         with pao.demo():
             listed = pao("catalog", "list", "--output", "json", *pao.demo_options)
             assert len(listed.json["items"]) >= 6
+
+
+def commit(repository: Path, path: str) -> None:
+    """Commit a file as the repository's owner does, whoever runs the tests."""
+    author = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "safe.directory=*")
+    for words in (("add", path), ("commit", "--quiet", "-m", "Offer topics")):
+        subprocess.run(["git", *author, *words], cwd=repository, check=True, capture_output=True)
