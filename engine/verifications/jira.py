@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from pydantic import BaseModel
 
 from engine.errors import StepFailed
 from engine.jira import Issue, Jira
-from engine.steps.base import Completed, Json, StepContext
+from engine.steps.base import Completed, StepContext
 from engine.steps.services import StepServices
 from engine.steps.templates import Seconds
 from engine.verifications.base import Verdict
 from engine.verifications.properties import Names, Properties
-
-FIRST_INTERVAL: Final = 5.0
-LONGEST_INTERVAL: Final = 300.0
-"""Seconds between two looks at an issue, growing by half."""
-
-WAITED: Final = "ticket_waited"
-"""Key of `external`: by verification, how often was looked and the seconds waited so far."""
+from engine.verifications.waiting import not_yet
 
 
 class StatusProperties(Properties):
@@ -45,14 +39,26 @@ class TicketStatus:
         expected = list(properties.expected_status)
         issue = await _look(self._jira, result)
         if issue is None:
-            return await _later(context, self.name, properties.timeout, expected, None)
+            return await self._later(context, properties, None)
         wanted = {word.strip().lower() for word in expected}
         if {str(issue.status).lower(), issue.category} & wanted:
             return Verdict(True, expected, issue.status)
         if issue.category == "done":
             reason = f"{issue.key} is {issue.status}, not {' or '.join(expected)}"
             return Verdict(False, expected, issue.status, reason)
-        return await _later(context, self.name, properties.timeout, expected, issue.status)
+        return await self._later(context, properties, issue.status)
+
+    async def _later(
+        self, context: StepContext, properties: StatusProperties, actual: str | None
+    ) -> Verdict:
+        return await not_yet(
+            context,
+            self.name,
+            limit=properties.timeout,
+            expected=list(properties.expected_status),
+            actual=actual,
+            reason=f"the ticket was not {' or '.join(properties.expected_status)}",
+        )
 
 
 class TimeProperties(Properties):
@@ -77,7 +83,14 @@ class ResolutionTime:
         limit = properties.max
         issue = await _look(self._jira, result)
         if issue is None or issue.category != "done":
-            return await _later(context, self.name, limit, limit, None)
+            return await not_yet(
+                context,
+                self.name,
+                limit=limit,
+                expected=limit,
+                actual=None,
+                reason="the ticket was not resolved",
+            )
         if issue.created is None or issue.resolved is None:
             return Verdict(True, limit, None, "Jira tells no time of resolution")
         took = (issue.resolved - issue.created).total_seconds()
@@ -93,19 +106,3 @@ async def _look(jira: Jira, result: Completed) -> Issue | None:
         if error.kind == "permanent":
             raise
         return None
-
-
-async def _later(
-    context: StepContext, name: str, limit: float | None, expected: Json, actual: Json
-) -> Verdict:
-    """Return "not yet", or that the time is over. Time is counted by the waits themselves."""
-    kept = dict(context.external.get(WAITED) or {})
-    looks, waited = kept.get(name) or (0, 0.0)
-    if limit is not None and waited >= limit:
-        return Verdict(False, expected, actual, f"the ticket was not done within {limit:g} s")
-    delay = min(LONGEST_INTERVAL, FIRST_INTERVAL * 1.5 ** min(int(looks), 20))
-    if limit is not None:
-        delay = max(1.0, min(delay, limit - waited))
-    kept[name] = [int(looks) + 1, float(waited) + delay]
-    await context.remember({WAITED: kept})
-    return Verdict(False, expected, actual, "the ticket is not there yet", again_in=delay)

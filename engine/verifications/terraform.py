@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import BaseModel
 
 from engine.steps.base import Completed, Json, StepContext
 from engine.steps.services import StepServices
+from engine.steps.templates import Seconds
+from engine.steps.terraform import TerraformFile
 from engine.verifications.base import Verdict
 from engine.verifications.properties import Names, Properties
+from engine.verifications.waiting import not_yet
+
+HEALTH_TIMEOUT: Final = 600.0
+"""Seconds for a refresh-only plan where the document says nothing."""
 
 
 class StateProperties(Properties):
@@ -52,6 +59,44 @@ class TerraformState:
             if missing:
                 reasons.append(f"there is no output {', '.join(missing)}")
         return Verdict(not reasons, expected, actual, "; ".join(reasons))
+
+
+class HealthProperties(Properties):
+    """`resource_health`: how long the look at the resources may take, waits included."""
+
+    timeout: Seconds | None = None
+
+
+class ResourceHealth:
+    """A refresh-only plan shows no drift: what was made is there, and as it was made."""
+
+    name: ClassVar[str] = "resource_health"
+    model: ClassVar[type[BaseModel]] = HealthProperties
+
+    def __init__(self, services: StepServices) -> None:
+        self._terraform = TerraformFile(services)
+
+    async def check(
+        self, context: StepContext, properties: HealthProperties, _: Completed
+    ) -> Verdict:
+        """Refresh, and name the resources that differ."""
+        limit = HEALTH_TIMEOUT if properties.timeout is None else properties.timeout
+        try:
+            async with asyncio.timeout(limit):
+                drifted = await self._terraform.drift(context)
+        except TimeoutError:
+            return Verdict(False, [], None, f"the resources were not read within {limit:g} s")
+        if drifted is None:
+            return await not_yet(
+                context,
+                self.name,
+                limit=limit,
+                expected=[],
+                actual=None,
+                reason="the lock of the state was not free",
+            )
+        reason = f"not as applied: {', '.join(drifted)}" if drifted else ""
+        return Verdict(not drifted, [], list(drifted), reason)
 
 
 class ConfigurationProperties(Properties):

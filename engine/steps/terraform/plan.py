@@ -85,6 +85,16 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
     return Plan(changes, variables, source.get("before"))
 
 
+def read_drift(document: Mapping[str, Any]) -> Sequence[str]:
+    """Read `terraform show -json` of a refresh-only plan: the resources that are not as applied."""
+    return [
+        short_address(str(one.get("address")))
+        for one in document.get("resource_drift", ())
+        if one.get("mode") == "managed"
+        and set(one.get("change", {}).get("actions", ())) - {"no-op", "read"}
+    ]
+
+
 def short_address(address: str) -> str:
     """Return an address as the module's author knows it, without our call of the module."""
     return address.removeprefix(f"module.{CALL}.")

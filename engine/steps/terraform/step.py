@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from engine.steps.terraform.module import (
     write_root_module,
 )
 from engine.steps.terraform.orphans import end_orphans
-from engine.steps.terraform.plan import Plan, read_plan
+from engine.steps.terraform.plan import Plan, read_drift, read_plan
 from engine.steps.terraform.plugin_cache import plugin_cache
 from engine.steps.terraform.process import CHUNK, Finished, Program
 from engine.steps.terraform.state import read_outputs, read_resources
@@ -74,7 +74,9 @@ class TerraformFile:
 
     name: ClassVar[str] = "TerraformFile"
     template_model: ClassVar[type[BaseModel]] = TerraformTemplate
-    verifications: ClassVar[frozenset[str]] = frozenset({"terraform_state", "configuration_check"})
+    verifications: ClassVar[frozenset[str]] = frozenset(
+        {"terraform_state", "resource_health", "configuration_check"}
+    )
     outputs: ClassVar[frozenset[str] | None] = None
 
     def __init__(self, services: StepServices) -> None:
@@ -99,6 +101,20 @@ class TerraformFile:
         """End what a lost worker may have left running on this machine."""
         template = read_template(TerraformTemplate, context.template)
         await end_orphans(_mark(context, await self._state_address(template)))
+
+    async def drift(self, context: StepContext) -> Sequence[str] | None:
+        """Return the resources that are not as they were applied; changes nothing.
+
+        None where somebody else has the state's lock.
+        """
+        async with self._attempt(context) as attempt:
+            await self._init(attempt)
+            arguments = ("-json", *LOCKING, "-refresh-only", f"-out={PLAN_FILE}")
+            finished = await attempt.program.run("plan", *arguments)
+            if is_locked(finished):
+                return None
+            _check("plan", finished)
+            return read_drift(await _document(attempt.program, "show", "-json", PLAN_FILE))
 
     @asynccontextmanager
     async def _attempt(self, context: StepContext) -> AsyncIterator[_Attempt]:
