@@ -28,9 +28,8 @@ async def carry_all(connection: Connection) -> int:
             return carried
         outputs = [Jsonb({"ok": True})] * len(claimed)
         ids, tokens = zip(*claimed, strict=True)
-        await connection.execute(
-            FLOOR["complete"], {"ids": list(ids), "tokens": list(tokens), "outputs": outputs}
-        )
+        finished = {"ids": list(ids), "tokens": list(tokens), "outputs": outputs, "count": len(ids)}
+        await connection.execute(FLOOR["complete"], finished)
         carried += len(claimed)
 
 

@@ -26,6 +26,7 @@ SELECT id, lease_token FROM claimed;
 -- Outputs, freed dependents, counters, ends of requests, attempts and events of what was claimed.
 WITH input AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(outputs)s::jsonb[]) AS i(id, token, outputs)
+    LIMIT %(count)s -- the planner then expects one row, and goes by keys
 ), own AS (
     UPDATE request_steps s
     SET status = 'completed', outputs = input.outputs, lease_owner = NULL, lease_expires_at = NULL,

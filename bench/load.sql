@@ -38,9 +38,9 @@ WITH due AS (
 )
 SELECT pg_notify('pao_steps', '');
 
--- name: count_open
--- How many of these requests are not completed.
-SELECT count(*) FROM service_requests WHERE id = ANY (%(ids)s) AND status <> 'completed';
+-- name: is_any_open
+-- Whether any request that is to be carried is still in progress.
+SELECT EXISTS (SELECT FROM service_requests WHERE status = 'in_progress' AND title = 'bench');
 
 -- name: add_finished
 -- Requests of five steps that ended long ago, with their attempts.

@@ -147,12 +147,11 @@ class World:
     async def make_due(self, ids: Sequence[UUID]) -> None:
         await self.connection.execute(LOAD["make_due"], {"ids": list(ids)})
 
-    async def completed(self, ids: Sequence[UUID]) -> None:
-        """Return when all these requests are completed."""
+    async def all_completed(self) -> None:
+        """Return when no request is in progress any more."""
         while True:
-            cursor = await self.connection.execute(LOAD["count_open"], {"ids": list(ids)})
-            row = await cursor.fetchone()
-            if row is not None and row[0] == 0:
+            cursor = await self.connection.execute(LOAD["is_any_open"])
+            if await cursor.fetchone() == (False,):
                 return
             await asyncio.sleep(0.01)
 

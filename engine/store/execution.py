@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -232,7 +232,7 @@ async def finish(connection: Connection, finishes: Sequence[Finish]) -> list[Fin
     """
     await values(connection, _sql.lock_requests_of_steps, {"ids": [one.id for one in finishes]})
     await secrets.insert(connection, [secret for one in finishes for secret in one.secrets])
-    parameters = {"finishes": jsonb([_as_json(one) for one in finishes])}
+    parameters = {"finishes": jsonb([_as_json(one) for one in finishes]), "count": len(finishes)}
     done = await rows(connection, _sql.finish_steps, parameters, Finished)
     ended = sorted({one.request_id for one in done if one.request_ended})
     if ended:
@@ -364,9 +364,12 @@ async def _settle(connection: Connection, request_id: UUID) -> None:
 
 
 def _as_json(one: Finish) -> dict[str, Any]:
-    fields = asdict(one)
-    del fields["secrets"]
-    return fields | {"id": str(one.id), "error_message": one.error_message}
+    """Return what the statement reads; a field that is missing is NULL there."""
+    facts = ((name, getattr(one, name)) for name in _FINISH_FIELDS)
+    return {name: fact for name, fact in facts if fact is not None} | {"id": str(one.id)}
+
+
+_FINISH_FIELDS = tuple(field.name for field in fields(Finish) if field.name != "secrets")
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,12 +122,16 @@ FOR NO KEY UPDATE;
 -- name: finish_steps
 -- Write what became of claimed steps, and all that follows for their dependents and requests.
 -- Every outcome is fenced by its lease token: what is not returned as `done` was not ours any more.
+-- `IS TRUE` keeps conditions on the status away from its index: rows are reached by their keys alone,
+-- however many others are pending, also by a plan that was made while the tables were empty.
 WITH input AS (
-    SELECT * FROM jsonb_to_recordset(%(finishes)s) AS finish(
+    -- A limit that is not known beforehand, twice: the planner expects one row instead of a hundred.
+    SELECT * FROM (SELECT * FROM jsonb_to_recordset(%(finishes)s) AS finish(
         id UUID, token BIGINT, outcome TEXT, outputs JSONB, resources JSONB, external JSONB,
         phase TEXT, delay FLOAT8, time_limit FLOAT8, skip_reason TEXT, losses INT, uncounted INT,
         job_id TEXT, job_url TEXT, error_type TEXT, error_message TEXT, error_details JSONB,
         verification JSONB, parameters JSONB, kind TEXT, data JSONB)
+        LIMIT %(count)s) AS finish LIMIT %(count)s
 ), own AS (
     UPDATE request_steps s
     SET status = CASE input.outcome
@@ -192,11 +196,11 @@ WITH input AS (
             SELECT s.request_id, s.step_id
             FROM hit JOIN request_steps s
                 ON s.request_id = hit.request_id AND hit.step_id = ANY (s.depends_on)
-            WHERE s.status = 'pending'
+            WHERE (s.status = 'pending') IS TRUE
         )
         SELECT request_id, step_id FROM hit
     ) AS hit
-    WHERE s.request_id = hit.request_id AND s.step_id = hit.step_id AND s.status = 'pending'
+    WHERE s.request_id = hit.request_id AND s.step_id = hit.step_id AND (s.status = 'pending') IS TRUE
     RETURNING s.id, s.request_id, s.step_id
 ), freed AS (
     UPDATE request_steps s
@@ -210,7 +214,7 @@ WITH input AS (
         WHERE own.outcome IN ('completed', 'skipped')
         GROUP BY dependent.id
     ) AS ended
-    WHERE s.id = ended.id AND s.status = 'pending' AND s.id NOT IN (SELECT id FROM skipped)
+    WHERE s.id = ended.id AND (s.status = 'pending') IS TRUE AND s.id NOT IN (SELECT id FROM skipped)
     RETURNING s.id
 ), counted AS (
     UPDATE service_requests r
@@ -269,7 +273,7 @@ WITH ending AS MATERIALIZED (
                SELECT FROM request_steps s WHERE s.request_id = r.id AND s.section = 'automation'
                  AND s.skip_reason IN ('dependency', 'aborted')) AS has_failed
     FROM service_requests r
-    WHERE r.id = ANY (%(ids)s) AND r.status = 'in_progress' AND r.open_steps = 0
+    WHERE r.id = ANY (%(ids)s) AND (r.status = 'in_progress') IS TRUE AND r.open_steps = 0
     ORDER BY r.id
 )
 SELECT id, request_type, has_failed,
@@ -306,7 +310,7 @@ LEFT JOIN LATERAL (
             WHERE s.request_id = r.id AND s.section = 'automation' AND s.status = 'completed'
               AND jsonb_typeof(s.resources) = 'array') AS resources
 ) AS given ON TRUE
-WHERE r.id = ANY (%(ids)s) AND r.request_type = 'create';
+WHERE r.id = ANY (%(ids)s) AND (r.request_type = 'create') IS TRUE;
 
 -- name: ask_for_tickets
 -- Put a ticket for each step that failed for good into the outbox, where the document wants one.
