@@ -170,6 +170,8 @@ class RequestView:
     requester_email: str | None = None
     source: Source = "cli"
     secret_outputs: tuple[str, ...] = ()
+    parameter_labels: Mapping[str, str] = field(default_factory=dict)
+    """What the form called the parameters, in its order."""
     timed_out: bool = False
     """Set by `drive` alone: the waiting ended, not the request."""
 

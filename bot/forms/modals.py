@@ -89,7 +89,7 @@ def resolve_form(request_id: str, step: StepView | None) -> Block:
         [
             section(
                 f"You say that {what}{code(request_id)} was done by hand. The request goes on "
-                f"from there.{' Other steps need these values:' if asked else ''}"
+                f"from there.{' Please enter what the step was to give:' if asked else ''}"
             ),
             *asked,
         ],
@@ -107,6 +107,5 @@ def _output(key: str) -> Block:
         "type": "input",
         "block_id": f"{OUTPUT}{key}",
         "label": plain(key),
-        "optional": True,
         "element": {"type": "plain_text_input", "action_id": ACTION},
     }

@@ -89,7 +89,7 @@ def card(view: RequestView, thread: str | None = None) -> Card:
     blocks = [
         section(_heading(view, thread)),
         context(_origin(view)),
-        *columns(_parameters(view.parameters)),
+        *columns(_parameters(view)),
         *_progress(view),
         *_steps(view.steps),
         *_tickets(view),
@@ -167,9 +167,13 @@ def _origin(view: RequestView) -> str:
     return f"{mention(view.requester)}{team} · {moment(view.created_at)}{due}"
 
 
-def _parameters(parameters: Mapping[str, Any]) -> list[str]:
-    given = [(key, value) for key, value in parameters.items() if value is not None]
-    shown = [f"*{escaped(key, 100)}*\n{_value(value, 150)}" for key, value in given[:PARAMETERS]]
+def _parameters(view: RequestView) -> list[str]:
+    labels = view.parameter_labels
+    given = [(key, value) for key, value in view.parameters.items() if value is not None]
+    shown = [
+        f"*{escaped(one_line(labels.get(key, key)), 100)}*\n{_value(value, 150)}"
+        for key, value in given[:PARAMETERS]
+    ]
     more = len(given) - len(shown)
     if more > 0:
         shown[-1] = f"… and {more + 1} more parameters"
@@ -188,10 +192,16 @@ def _value(value: Any, limit: int) -> str:
 def _progress(view: RequestView) -> Iterator[Block]:
     if not view.steps:
         return
-    done = sum(step.status in {"completed", "skipped"} for step in view.steps)
+    done = sum(_is_done(step) for step in view.steps)
     filled = round(10 * done / len(view.steps))
     bar = "▰" * filled + "▱" * (10 - filled)
     yield section(f"{bar}  {done} of {len(view.steps)} steps")
+
+
+def _is_done(step: StepView) -> bool:
+    """Say whether nothing is left to do: what a failure or an abort skipped was not done."""
+    left_out = step.status == "skipped" and step.skip_reason in {"condition", "manual"}
+    return step.status == "completed" or left_out
 
 
 def _steps(steps: Sequence[StepView]) -> Iterator[Block]:
@@ -229,12 +239,10 @@ def ticket_line(ticket: TicketView) -> str:
     """Return one ticket: its id with a link, its system, how it stands."""
     if ticket.ticket_id is None:
         trouble = f": {escaped(one_line(ticket.last_error), 200)}" if ticket.last_error else ""
-        return f":ticket: a ticket in {escaped(ticket.system, 50)} is being made{trouble}"
+        return f":ticket: a ticket is being made ({escaped(ticket.system, 50)}){trouble}"
     what = f" · {escaped(one_line(ticket.summary), 150)}" if ticket.summary else ""
-    return (
-        f":ticket: {link(ticket.url, ticket.ticket_id)} in {escaped(ticket.system, 50)} is "
-        f"{escaped(ticket.status.replace('_', ' '), 50)}{what}"
-    )
+    status = escaped(ticket.status.replace("_", " "), 50)
+    return f":ticket: ticket {link(ticket.url, ticket.ticket_id)} is {status}{what}"
 
 
 def _result(view: RequestView) -> Iterator[Block]:

@@ -1,12 +1,15 @@
 """What a thread is told of an event: milestones only, the card shows the rest."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from bot.messages.card import outputs_in_words
-from bot.messages.text import code, code_block, duration, escaped, link, mention, one_line
+from bot.messages.text import code, code_block, cut, duration, escaped, link, mention, one_line
 from engine import Event, RequestView, StepView
+
+SAID: Final = 500
+"""Characters of an outside system's answer that a thread repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,21 @@ def _planned(event: Event, view: RequestView) -> Milestone:
 
 
 def _step_failed(event: Event, view: RequestView) -> Milestone:
-    message = str(event.data.get("error_message") or event.data.get("error_type") or "")
+    message = "\n".join(_why_failed(event.data))
     attempt = event.data.get("attempt")
     tries = f" after {attempt} attempts" if isinstance(attempt, int) and attempt > 1 else ""
     return Milestone(
         f":x: {_step_name(event, view)} has failed{tries}:\n{code_block(message, 1200)}"
     )
+
+
+def _why_failed(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the error, and what the other side said about it."""
+    yield str(data.get("error_message") or data.get("error_type") or "")
+    details = data.get("details")
+    said = details.get("body") if isinstance(details, Mapping) else None
+    if said:
+        yield cut(str(said), SAID)
 
 
 def _step_name(event: Event, view: RequestView) -> str:
@@ -118,7 +130,7 @@ def _step(event: Event, view: RequestView) -> StepView | None:
 def _ticket_made(event: Event, _: RequestView) -> Milestone:
     data = event.data
     return Milestone(
-        f":ticket: {_ticket(data)} was made in {escaped(str(data.get('system', '?')), 50)}: "
+        f":ticket: A ticket was made, {_ticket(data)}: "
         f"{escaped(one_line(str(data.get('summary') or 'someone will do it by hand')), 300)}"
     )
 

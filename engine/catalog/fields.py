@@ -109,7 +109,7 @@ class BaseField(Model):
     @property
     def title(self) -> str:
         """The label, or the name in words."""
-        return self.label or self.name.replace("_", " ").strip().capitalize()
+        return self.label or label_of(self.name)
 
 
 class StringField(BaseField):
@@ -252,6 +252,11 @@ class Option(Model):
     def title(self) -> str:
         """The label, or the value as text."""
         return self.label or self.text
+
+
+def label_of(name: str) -> str:
+    """Return a field's name in words, for a field that has no label."""
+    return name.replace("_", " ").strip().capitalize()
 
 
 def option_text(value: object) -> str:

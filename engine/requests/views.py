@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from engine.catalog.fields import label_of
 from engine.catalog.suggest import did_you_mean
 from engine.errors import InvalidInput, NotFound
 from engine.people.permissions import Action, Denied, Subject, hidden, may, refusal
@@ -193,6 +194,7 @@ def _view(
     for ticket in tickets:
         tickets_of[ticket.step_id].append(_ticket(ticket))
     outputs = _outputs(steps)
+    labels = _labels(row.plan.get("presentation", {}))
     return RequestView(
         request_id=row.request_id,
         request_type=row.request_type,
@@ -203,7 +205,7 @@ def _view(
         update_item=row.update_item,
         upgrade_item=row.upgrade_item,
         catalog_version=row.catalog_version,
-        parameters=with_dots(row.parameters),
+        parameters=_as_asked(with_dots(row.parameters), labels),
         requester=row.requester_user_id,
         team=row.requester_team,
         created_at=row.created_at,
@@ -224,7 +226,30 @@ def _view(
         requester_email=row.requester_email,
         source="slack" if row.source == "slack" else "cli",
         secret_outputs=tuple(key for key, value in outputs.items() if _has_secret(value)),
+        parameter_labels=labels,
     )
+
+
+def _labels(presentation: Mapping[str, Any]) -> dict[str, str]:
+    """Return field name -> what the form calls it, in the form's order.
+
+    Read from the plan as it stands, not through the models: a request of an older release is shown
+    even if its document would be refused today.
+    """
+    sections = [presentation, *(presentation.get("groups") or ())]
+    fields = [
+        field
+        for section in sections
+        for key in ("bundle_fields", "fields")
+        for field in section.get(key) or ()
+    ]
+    return {field["name"]: field.get("label") or label_of(field["name"]) for field in fields}
+
+
+def _as_asked(parameters: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
+    """Return the parameters in the form's order: the database keeps none."""
+    asked = {name: parameters[name] for name in order if name in parameters}
+    return asked | dict(parameters)
 
 
 def _reason(row: RequestRow) -> str | None:

@@ -141,8 +141,42 @@ def test_a_ticket_is_linked_and_one_that_is_being_made_says_so() -> None:
     coming = TicketView(None, "webhook", "fulfillment", "creating", last_error="no answer")
     told = words(request(step(status="failed", tickets=(made, coming)), status="failed"))
 
-    assert "<https://t.example/1|OPS-1> in webhook is in progress" in told
-    assert "a ticket in webhook is being made: no answer" in told
+    assert "ticket <https://t.example/1|OPS-1> is in progress" in told
+    assert "a ticket is being made (webhook): no answer" in told
+
+
+def test_parameters_are_called_as_in_the_form() -> None:
+    told = words(request(parameter_labels={"size": "How large?"}))
+
+    assert "*How large?*" in told
+    assert "*size*" not in told
+    assert "*password*" in told
+
+
+def test_what_a_failure_kept_from_running_is_not_counted_as_done() -> None:
+    told = words(
+        request(
+            step("one"),
+            step("two", "failed"),
+            step("three", "skipped", skip_reason="dependency"),
+            step("four", "skipped", skip_reason="condition"),
+            status="failed",
+        )
+    )
+
+    assert "2 of 4 steps" in told
+
+
+def test_a_failed_step_tells_what_the_other_side_said() -> None:
+    details = {"status": 403, "body": '{"error": "the quota is used up"}'}
+    data = {"error_message": "the cloud answered 403 Forbidden", "details": details}
+    event = Event(1, "step.failed", NOON, data, "req-1", "create")
+
+    told = milestone(event, request(step(status="failed"), status="failed"))
+
+    assert told is not None
+    assert "answered 403 Forbidden" in told.markup
+    assert "the quota is used up" in told.markup
 
 
 def test_the_same_request_has_the_same_hash_and_a_changed_one_another() -> None:
