@@ -22,6 +22,8 @@ from engine.secrets import Cipher
 from engine.store.secrets import EncryptedValue
 
 SECRET_KEY: Final = "$secret"
+TOLD: Final = 10
+"""Findings that one message spells out."""
 
 
 def surroundings(actor: Actor, access: Access | None) -> Surroundings:
@@ -40,9 +42,11 @@ def refuse(errors: Sequence[FieldError]) -> None:
     if not errors:
         return
     first = errors[0]
-    rest = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+    told = [f"{error.field}: {error.message.rstrip('.')}" for error in errors[:TOLD]]
+    if len(errors) > TOLD:
+        told.append(f"and {len(errors) - TOLD} more")
     raise InvalidInput(
-        f"{first.field}: {first.message.rstrip('.')}{rest}",
+        "; ".join(told),
         do="Correct the values and submit again",
         field=first.field,
         errors=errors,

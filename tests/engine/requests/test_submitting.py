@@ -128,6 +128,28 @@ async def test_an_unknown_parameter_is_refused_with_a_suggestion(bench: Workbenc
     assert "Did you mean 'replicas'" in refused.value.errors[0].message
 
 
+async def test_a_message_spells_out_every_finding(bench: Workbench) -> None:
+    await add_item(bench.connection, fields=TYPED)
+    with pytest.raises(InvalidInput) as refused:
+        await submit(bench, parameters={"size": "huge", "replicas": 9})
+    assert "size: 'huge' is not an option" in str(refused.value)
+    assert "replicas: " in str(refused.value)
+
+
+async def test_parameters_stand_in_the_order_of_the_form_with_its_labels(bench: Workbench) -> None:
+    await add_item(
+        bench.connection,
+        fields=[
+            {"name": "database_name", "type": "string", "label": "Called"},
+            {"name": "size", "type": "string"},
+            {"name": "zone", "type": "string"},
+        ],
+    )
+    view = await submit(bench, parameters={"zone": "a", "size": "small", "database_name": "x"})
+    assert list(view.parameters) == ["database_name", "size", "zone"]
+    assert view.parameter_labels == {"database_name": "Called", "size": "Size", "zone": "Zone"}
+
+
 async def test_command_line_text_is_read_by_the_type_of_its_field(bench: Workbench) -> None:
     await add_item(bench.connection, fields=TYPED)
     view = await submit(
