@@ -1,4 +1,4 @@
-"""What the bot answers over HTTP: whether it lives, whether it is ready, and, without Socket Mode, Slack.
+"""What the bot answers over HTTP: whether it lives, whether it is ready, webhooks, and, without Socket Mode, Slack.
 
 `/healthz` says that the process lives; `/readyz` that it can work now, and what is missing where it cannot.
 """
@@ -24,11 +24,14 @@ Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 """Gives what must work, by name, with the reason where it does not (None: it does)."""
 
 
-def http_server(readiness: Readiness, *, port: int, slack: Endpoint | None = None) -> AsgiServer:
-    """Return the server of one process; `slack` answers Slack's requests in HTTP mode."""
+def http_server(
+    readiness: Readiness, *, port: int, github: Endpoint, slack: Endpoint | None = None
+) -> AsgiServer:
+    """Return the server of one process; `slack` answers Slack's requests in HTTP mode, `github` its webhooks."""
     routes = [
         Route("/healthz", _alive),
         Route("/readyz", _ready(readiness)),
+        Route("/webhooks/github", github, methods=["POST"]),
     ]
     if slack is not None:
         routes.append(Route("/slack/events", slack, methods=["POST"]))

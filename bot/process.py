@@ -19,11 +19,13 @@ from aiohttp import ClientSession
 
 import handlers
 from bot.app import Services, build_app, http_endpoint, require_access, slack_client
+from bot.background import Background
 from bot.database import Database
 from bot.http import Endpoint, http_server
 from bot.notifier import Notifier
 from bot.settings import clear
 from bot.socket_mode import SocketMode
+from bot.webhooks import GitHubWebhooks
 from engine import Engine
 from engine.service import Service
 
@@ -62,19 +64,13 @@ async def run_bot(settings: Settings) -> None:
         api_url=settings.slack_api_url,
     )
     async with open_engine(settings) as engine, bot_running(engine, access) as slack:
-        server = http_server(
-            lambda: _readiness(engine, slack), port=settings.http_port, slack=slack.endpoint
-        )
-        async with running(server):
-            await _for_ever()
+        await _serve(settings, engine, slack)
 
 
 async def run_worker(settings: Settings) -> None:
     """Run the engine without Slack until cancelled."""
     async with open_engine(settings) as engine, running(engine.dispatcher()):
-        server = http_server(lambda: _readiness(engine, None), port=settings.http_port)
-        async with running(server):
-            await _for_ever()
+        await _serve(settings, engine, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +110,25 @@ async def bot_running(engine: Engine, access: SlackAccess) -> AsyncIterator[Slac
             yield SlackSide(None if socket else http_endpoint(app), socket)
 
 
+async def _serve(settings: Settings, engine: Engine, slack: SlackSide | None) -> None:
+    """Answer over HTTP until cancelled; a sync that a webhook began may end."""
+    background = Background()
+    webhooks = GitHubWebhooks(engine, background, clear(settings.github_webhook_secret))
+    server = http_server(
+        lambda: _readiness(engine, slack),
+        port=settings.http_port,
+        github=webhooks.answer,
+        slack=slack.endpoint if slack else None,
+    )
+    async with running(background), running(server):
+        await asyncio.Event().wait()
+
+
 async def _readiness(engine: Engine, slack: SlackSide | None) -> Mapping[str, str | None]:
     parts = dict(await engine.health())
     if slack is not None and slack.socket is not None:
         parts["slack"] = None if slack.socket.connected else "Socket Mode is not connected"
     return parts
-
-
-async def _for_ever() -> None:
-    await asyncio.Event().wait()
 
 
 def until_signalled(main: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -63,7 +63,16 @@ from engine.results import (
 from engine.secrets import Cipher, SecretFiles
 from engine.steps.registry import build_registry, step_type_names
 from engine.steps.services import StepServices
-from engine.store import audit, conversations, form_sessions, migrate, periodic, requests, secrets
+from engine.store import (
+    audit,
+    conversations,
+    form_sessions,
+    migrate,
+    periodic,
+    requests,
+    secrets,
+    webhooks,
+)
 from engine.store import catalog as catalog_store
 from engine.store.conversations import Conversation
 from engine.store.instances import Direction
@@ -196,6 +205,10 @@ class Engine:
         """Return the running instances that changes of the catalog are about, as far as one sees."""
         async with transaction(self._pool) as connection:
             return await touched_instances(connection, actor, changes)
+
+    async def remember_delivery(self, source: str, delivery: str) -> bool:
+        """Take a webhook's delivery; False where it was taken before."""
+        return await self._once(lambda c: webhooks.remember(c, source, delivery))
 
     def form_fields(self, details: CatalogDetails) -> tuple[AnyField, ...]:
         """Return the fields of a document's form; groups stand on the presentation itself."""
