@@ -1,0 +1,1 @@
+"""Plug-ins for PAO to copy from: one of each kind."""
