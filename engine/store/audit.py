@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from engine.errors import InvalidInput
+import psycopg
+
+from engine.errors import ConfigurationError, InvalidInput, Unavailable
 from engine.foreign_json import clean
 from engine.results import AuditEntry, Page
 from engine.store import queries
@@ -55,8 +57,21 @@ async def entries(
 
 
 async def expire(connection: Connection, before: datetime, actor: str) -> int:
-    """Delete lines older than a moment, which is audited; return how many they were."""
-    return int(await value(connection, _sql.expire, {"before": before, "actor": actor}))
+    """Delete lines older than a moment, which is audited; return how many they were.
+
+    ConfigurationError where the database's role may only add to the log.
+    """
+    try:
+        return int(await value(connection, _sql.expire, {"before": before, "actor": actor}))
+    except Unavailable as error:
+        if not isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
+            raise
+        raise ConfigurationError(
+            "The audit log cannot be shortened",
+            "this role of the database may only add to it",
+            "Name the schema's owner with --database-url",
+            code="audit_log_append_only",
+        ) from error
 
 
 async def is_on(connection: Connection, switch: str) -> bool:
