@@ -182,6 +182,8 @@ class _Run:
             await store.deactivate(connection, outcome.gone)
             await store.merge(connection, outcome.documents, commit)
             await store.replace_files(connection, outcome.replaced, outcome.files)
+            changed = [(change.kind, change.name) for change in outcome.changes]
+            await store.refresh_eligibility(connection, changed)
             report = await self._end(report)
             await store.tell(connection, _told(report))
         return report

@@ -340,6 +340,18 @@ async def merge(connection: Connection, copy_text: bytes, commit: str) -> None:
     await run(connection, _sql.clear_incoming, {})
 
 
+async def refresh_eligibility(connection: Connection, changed: Iterable[tuple[Kind, str]]) -> int:
+    """Judge again the operations of instances that changed documents are about.
+
+    Returns how many operations became eligible.
+    """
+    pairs = list(changed)
+    if not pairs:
+        return 0
+    parameters = {"kinds": [kind for kind, _ in pairs], "names": [name for _, name in pairs]}
+    return int(await value(connection, _sql.refresh_eligibility, parameters))
+
+
 async def tell(connection: Connection, report: Mapping[str, Any]) -> None:
     """Write the event of a sync and notify every process, when the transaction commits."""
     await events.write(connection, NewEvent("catalog.synced", data=report))

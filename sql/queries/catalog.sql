@@ -229,6 +229,40 @@ ON CONFLICT (name) DO UPDATE SET
 -- Leave nothing behind for the next sync.
 DELETE FROM catalog_incoming;
 
+-- name: refresh_eligibility
+-- Judge again what may be done to the instances of changed items and bundles, and to those that changed operations
+-- are, or were, offered for; returns how many operations became eligible.
+WITH change AS (
+    SELECT kind, name FROM unnest(%(kinds)s::text[], %(names)s::text[]) AS c(kind, name)
+), operation AS (
+    SELECT 'update' AS kind, o.id, o.name FROM update_items o
+    JOIN change c ON c.kind = 'UpdateItem' AND c.name = o.name
+    UNION ALL
+    SELECT 'upgrade', o.id, o.name FROM upgrade_items o
+    JOIN change c ON c.kind = 'UpgradeItem' AND c.name = o.name
+), target AS (
+    SELECT t.target_name FROM operation o
+    JOIN operation_targets t ON t.kind = o.kind AND t.operation_id = o.id
+), item AS (
+    SELECT i.id FROM catalog_items i JOIN change c ON c.kind = 'CatalogItem' AND c.name = i.name
+    UNION
+    SELECT i.id FROM catalog_items i JOIN target t ON t.target_name IN (i.name, i.slug)
+), bundle AS (
+    SELECT b.id FROM catalog_bundles b JOIN change c ON c.kind = 'CatalogBundle' AND c.name = b.name
+    UNION
+    SELECT b.id FROM catalog_bundles b JOIN target t ON t.target_name IN (b.name, b.slug)
+), touched AS (
+    SELECT si.id FROM service_instances si JOIN item ON si.catalog_item_id = item.id
+    WHERE si.instance_state <> 'decommissioned'
+    UNION
+    SELECT si.id FROM service_instances si JOIN bundle ON si.catalog_bundle_id = bundle.id
+    WHERE si.instance_state <> 'decommissioned'
+    UNION
+    SELECT eo.instance_id FROM eligible_operations eo
+    JOIN operation o ON o.kind = eo.operation_type AND o.name = eo.operation_name
+)
+SELECT count(*) FROM refresh_eligible_operations(coalesce((SELECT array_agg(id) FROM touched), '{}'));
+
 -- name: notify
 -- Tell every process, once the transaction has committed, that the catalog changed.
 SELECT pg_notify(%(channel)s, '');

@@ -19,6 +19,7 @@ from engine.results import SyncReport
 from engine.store.listen import listen
 from engine.store.pool import Connection
 from tests.support.eventually import eventually
+from tests.support.founding_rows import Rows
 from tests.support.git import GitRepository
 
 NewRepository = Callable[[Mapping[str, str | bytes | None]], GitRepository]
@@ -174,6 +175,29 @@ async def test_targets_are_normalised_by_the_way(catalog: Catalog) -> None:
     assert await catalog.rows(targets) == [{"target_name": "one", "version_range": ">=1.0.0"}]
     await catalog.commit({"u.yaml": update("u", "one", "^1.0.0")})
     assert await catalog.rows(targets) == [{"target_name": "one", "version_range": "^1.0.0"}]
+
+
+async def test_what_may_be_done_to_touched_instances_is_judged_again(
+    catalog: Catalog, connection: Connection
+) -> None:
+    async def offered() -> list[tuple[Any, ...]]:
+        found = await catalog.rows(
+            "SELECT operation_name, operation_version, eligibility_status FROM eligible_operations"
+            " WHERE instance_id = (SELECT id FROM service_instances) ORDER BY 1, 2"
+        )
+        return [tuple(row.values()) for row in found]
+
+    await catalog.sync()
+    one = await catalog.value("SELECT id FROM catalog_items WHERE name = 'one'")
+    await Rows(connection).instance(item=one)
+    await catalog.commit({"u.yaml": update("u", "one")})
+    assert await offered() == [("u", "1.0.0", "eligible")]
+    await catalog.commit({"u.yaml": update("u", "one", ">=2.0.0")})
+    assert await offered() == [("u", "1.0.0", "ineligible")]
+    await catalog.commit({"u.yaml": update("u", "one").replace("version: 1.0.0", "version: 1.1.0")})
+    assert await offered() == [("u", "1.0.0", "superseded"), ("u", "1.1.0", "eligible")]
+    await catalog.commit({"u.yaml": None})
+    assert await offered() == [("u", "1.0.0", "superseded"), ("u", "1.1.0", "ineligible")]
 
 
 async def test_every_process_hears_of_it(catalog: Catalog) -> None:
