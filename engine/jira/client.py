@@ -272,7 +272,7 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if value is None or isinstance(value, bool | int | str):
         return value
-    return float(value)
+    return int(value) if value == int(value) else float(value)
 
 
 def _refused(error: JIRAError, *, writes: bool) -> StepFailed:
@@ -283,14 +283,14 @@ def _refused(error: JIRAError, *, writes: bool) -> StepFailed:
         return StepFailed("invalid_answer", clean(str(error.text)), kind=kind)  # type: ignore[arg-type]
     headers = {name.lower(): value for name, value in answer.headers.items()}
     address = str(answer.url).partition("?")[0]
-    failure = failure_of(Response(answer.status_code, headers, answer.content[:2000], address))
+    failure = failure_of(Response(answer.status_code, headers, answer.content, address))
     if failure is None:
         return StepFailed("invalid_answer", f"{address} answered with something else")
     errors = _named(answer)
     said = "; ".join(f"{name}: {text}" for name, text in errors.items()) or error.text or ""
     return StepFailed(
         failure.error_type,
-        clean(f"{failure.message}: {said[:2000]}" if said else failure.message),
+        clean(f"{failure.message}: {said}" if said else failure.message),
         details={"status": answer.status_code, "errors": clean(errors)},
         kind="unknown" if writes and answer.status_code >= 500 else failure.kind,
         retry_after=failure.retry_after,

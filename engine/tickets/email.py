@@ -202,7 +202,7 @@ def _refused(code: int, said: bytes | str, what: str) -> StepFailed:
     kind: Kind = "transient" if 400 <= code < 500 else "permanent"
     return StepFailed(
         f"smtp_{code}",
-        f"The message was not sent, {what}: {code} {clean_text(text)[:500]}",
+        f"The message was not sent, {what}: {code} {clean_text(text)}",
         kind=kind,
     )
 

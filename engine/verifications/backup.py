@@ -57,7 +57,7 @@ class BackupCompletion:
         value = result.outputs[name]
         if not str(value).startswith(("https://", "http://")):
             said = _word(value)
-            reason = "" if said in COMPLETE else f"the output {name!r} says {said!r}"
+            reason = "" if said in COMPLETE else f"the output {name!r} does not say so"
             return Verdict(said in COMPLETE, "complete", said, reason)
         answer = await self._ask(str(value))
         if answer in COMPLETE:
@@ -86,4 +86,4 @@ class BackupCompletion:
 
 
 def _word(value: Json) -> str:
-    return str(value).strip().lower()[:100]
+    return str(value).strip().lower()
