@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from engine.errors import ConfigurationError
 if TYPE_CHECKING:
     from bot.settings import Settings
     from engine import Engine
+    from engine.dispatch.base import Dispatcher
 
 EXAMPLES = "examples/catalog"
 
@@ -38,9 +40,17 @@ CLOUD_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A running demo: the playground's address, token included, and what carries the steps."""
+
+    url: str
+    dispatcher: Dispatcher
+
+
 @asynccontextmanager
-async def demo_running(settings: Settings, *, port: int, say: Say) -> AsyncIterator[str]:
-    """Run the demo for as long as the block lasts, and give the playground's address, token included."""
+async def demo_running(settings: Settings, *, port: int, say: Say) -> AsyncIterator[Demo]:
+    """Run the demo for as long as the block lasts."""
     folder = settings.data_dir / "demo"
     async with _cloud() as cloud:
         settings = await asyncio.to_thread(_prepared, settings, folder, cloud.url)
@@ -56,8 +66,8 @@ async def demo_running(settings: Settings, *, port: int, say: Say) -> AsyncItera
                     app_token=playground.app_token,
                     api_url=playground.api_url,
                 )
-                async with bot_running(engine, access):
-                    yield playground.url
+                async with bot_running(engine, access) as slack:
+                    yield Demo(playground.url, slack.dispatcher)
 
 
 @asynccontextmanager

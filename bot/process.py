@@ -31,6 +31,7 @@ from engine.service import Service
 
 if TYPE_CHECKING:
     from bot.settings import Settings
+    from engine.dispatch.base import Dispatcher
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -64,13 +65,15 @@ async def run_bot(settings: Settings) -> None:
         api_url=settings.slack_api_url,
     )
     async with open_engine(settings) as engine, bot_running(engine, access) as slack:
-        await _serve(settings, engine, slack)
+        await _serve(settings, engine, slack.dispatcher, slack)
 
 
 async def run_worker(settings: Settings) -> None:
     """Run the engine without Slack until cancelled."""
-    async with open_engine(settings) as engine, running(engine.dispatcher()):
-        await _serve(settings, engine, None)
+    async with open_engine(settings) as engine:
+        dispatcher = engine.dispatcher()
+        async with running(dispatcher):
+            await _serve(settings, engine, dispatcher, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class SlackAccess:
 class SlackSide:
     """The running Slack side: its endpoint in HTTP mode, its connection in Socket Mode."""
 
+    dispatcher: Dispatcher
     endpoint: Endpoint | None
     socket: SocketMode | None
 
@@ -102,16 +106,22 @@ async def bot_running(engine: Engine, access: SlackAccess) -> AsyncIterator[Slac
         handlers.register(app, services)
         socket = SocketMode(app, access.app_token) if access.app_token else None
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(running(engine.dispatcher()))
+            dispatcher = engine.dispatcher()
+            await stack.enter_async_context(running(dispatcher))
             await stack.enter_async_context(running(Notifier(services)))
             await stack.enter_async_context(running(services.background))
             if socket is not None:
                 await stack.enter_async_context(running(socket))
-            yield SlackSide(None if socket else http_endpoint(app), socket)
+            yield SlackSide(dispatcher, None if socket else http_endpoint(app), socket)
 
 
-async def _serve(settings: Settings, engine: Engine, slack: SlackSide | None) -> None:
-    """Answer over HTTP until cancelled; a sync that a webhook began may end."""
+async def _serve(
+    settings: Settings, engine: Engine, dispatcher: Dispatcher, slack: SlackSide | None
+) -> None:
+    """Answer over HTTP until cancelled; a sync that a webhook began may end.
+
+    Raises Unavailable when the database stayed away for longer than the dispatcher waits.
+    """
     background = Background()
     webhooks = GitHubWebhooks(engine, background, clear(settings.github_webhook_secret))
     server = http_server(
@@ -121,7 +131,7 @@ async def _serve(settings: Settings, engine: Engine, slack: SlackSide | None) ->
         slack=slack.endpoint if slack else None,
     )
     async with running(background), running(server):
-        await asyncio.Event().wait()
+        await dispatcher.wait()
 
 
 async def _readiness(engine: Engine, slack: SlackSide | None) -> Mapping[str, str | None]:

@@ -24,14 +24,14 @@ def demo(invocation: Invocation, *, port: int, no_browser: bool) -> None:
     invocation.log("WARNING")
 
     async def main() -> None:
-        async with demo_running(settings, port=port, say=invocation.output.note) as url:
-            click.echo(f"The playground is ready: {url}")
+        async with demo_running(settings, port=port, say=invocation.output.note) as running:
+            click.echo(f"The playground is ready: {running.url}")
             invocation.output.note(
                 f"In another terminal: .venv/bin/pao --config {settings.data_dir}/demo/pao.yml"
                 " catalog list\nCtrl-C ends all of it."
             )
             if not no_browser:
-                await asyncio.to_thread(webbrowser.open, url)
-            await asyncio.Event().wait()
+                await asyncio.to_thread(webbrowser.open, running.url)
+            await running.dispatcher.wait()
 
     until_signalled(main)
