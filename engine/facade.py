@@ -281,6 +281,7 @@ class Engine:
             actor,
             lambda connection: recovery.abort(
                 connection,
+                self._cipher,
                 actor,
                 request_id,
                 reason=reason,
@@ -330,7 +331,10 @@ class Engine:
     async def skip(self, actor: Actor, request_id: str, step: str, reason: str) -> RequestView:
         """Leave a failed step out."""
         return await self._change(
-            actor, lambda connection: recovery.skip(connection, actor, request_id, step, reason)
+            actor,
+            lambda connection: recovery.skip(
+                connection, self._cipher, actor, request_id, step=step, reason=reason
+            ),
         )
 
     async def resolve(
@@ -345,7 +349,7 @@ class Engine:
         return await self._change(
             actor,
             lambda connection: recovery.resolve(
-                connection, actor, request_id, step=step, outputs=outputs
+                connection, self._cipher, actor, request_id, step=step, outputs=outputs
             ),
         )
 

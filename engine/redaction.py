@@ -97,6 +97,10 @@ class RedactedStream:
         self._held = text[cut:]
         return self._redactor.text(text[:cut])
 
+    def redact_by(self, redactor: Redactor) -> None:
+        """Redact by other secrets what was not shown yet."""
+        self._redactor = redactor
+
     def end(self) -> str:
         """Return what was held back."""
         text, self._held = self._held, ""

@@ -9,15 +9,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from engine.events import NewEvent
 from engine.execution.lease import Lease, LeaseLost
 from engine.foreign_json import clean
 from engine.redaction import RedactedStream, Redactor
+from engine.requests.parameters import SECRET_KEY, in_clear, is_reference, seal_outputs
 from engine.requests.tickets import effect_key
-from engine.store import events, execution
+from engine.secrets import Cipher
+from engine.store import events, execution, secrets
 from engine.store.execution import Claim, ClaimedRequest
 from engine.store.pool import Connection, Pool, through_outage, transaction
+from engine.store.secrets import EncryptedValue
 
 T = TypeVar("T")
 
@@ -41,13 +45,18 @@ class RunContext:
     folder: Path
     logs_url: str | None
     outage_seconds: float
+    cipher: Cipher
+    clear: Mapping[UUID, Any]
     external: Mapping[str, Any] = field(init=False)
+    kept: Mapping[str, Any] = field(init=False)
+    """`external` as it is stored: what holds a secret stands there as a reference."""
     _log: _AttemptLog = field(init=False)
     _has_folder: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         """Begin with what earlier turns kept."""
-        self.external = self.claim.external
+        self.kept = self.claim.external
+        self.external = in_clear(self.kept, self.clear)
         self._log = _AttemptLog(self.redactor.stream())
 
     @property
@@ -115,11 +124,33 @@ class RunContext:
 
     async def remember(self, external: Mapping[str, Any]) -> None:
         """Merge into `external`, durably and fenced."""
-        step_id, token = self.claim.id, self.lease.token
-        kept = await self._write(lambda c: execution.remember(c, step_id, token, external))
+
+        async def keep(connection: Connection) -> Mapping[str, Any] | None:
+            sealed, new = self.sealed(external)
+            await secrets.insert(connection, new)
+            return await execution.remember(connection, self.claim.id, self.lease.token, sealed)
+
+        kept = await self._write(keep)
         if kept is None:
             raise LeaseLost("The step's lease is gone", "another worker has it")
-        self.external = kept
+        new = {
+            UUID(kept[key][SECRET_KEY]): external[key]
+            for key in external
+            if is_reference(kept.get(key))
+        }
+        self.kept, self.clear = kept, {**self.clear, **new}
+        self.external = in_clear(kept, self.clear)
+
+    def sealed(self, external: Mapping[str, Any]) -> tuple[dict[str, Any], list[EncryptedValue]]:
+        """Return what is to be kept as it may be stored; what did not change keeps its reference."""
+        same = {
+            key: self.kept[key]
+            for key, value in external.items()
+            if key in self.kept and self.external.get(key) == value
+        }
+        changed = {key: value for key, value in external.items() if key not in same}
+        sealed, new = seal_outputs(changed, self.cipher, self.claim.id, self.redactor)
+        return {**same, **sealed}, new
 
     async def check_lease(self) -> None:
         """Raise LeaseLost unless the step is certainly still ours."""
@@ -131,6 +162,10 @@ class RunContext:
         if chunk:
             await self._write_log(chunk)
 
+    def redacted(self, text: str) -> str:
+        """Return `text` with secrets as dots."""
+        return self.redactor.text(text)
+
     async def tell(self, kind: str, data: Mapping[str, Any]) -> None:
         """Write an event of this step, redacted."""
         event = NewEvent(
@@ -138,8 +173,15 @@ class RunContext:
         )
         await self._write(lambda connection: events.write(connection, event))
 
+    def redact_by(self, redactor: Redactor) -> None:
+        """Redact what is said from now on by more secrets than were known at the start."""
+        self.redactor = redactor
+        self._log.redact_by(redactor)
+
     async def remember_job(self, job_id: str | None, job_url: str | None) -> None:
-        """Keep the outside job's id and link on the attempt."""
+        """Keep the outside job's id and link on the attempt, redacted."""
+        job_id = job_id and self.redactor.text(job_id)
+        job_url = job_url and self.redactor.text(job_url)
         attempt_id, token = self.claim.attempt_id, self.lease.token
         ours = await self._write(
             lambda c: execution.remember_job(c, attempt_id, token, job_id, job_url)
@@ -190,6 +232,10 @@ class _AttemptLog:
         self._size += len(piece)
         is_old = time.monotonic() - self._since > LOG_SECONDS
         return self._take() if self._size > LOG_BUFFER or is_old else None
+
+    def redact_by(self, redactor: Redactor) -> None:
+        """Redact what was not shown yet by other secrets."""
+        self._stream.redact_by(redactor)
 
     def end(self) -> str:
         """Return all that is left."""

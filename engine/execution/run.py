@@ -24,6 +24,7 @@ deadline holds.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,7 +40,7 @@ from engine.execution.retry import merged
 from engine.execution.scope import RunScope, build_scope
 from engine.foreign_json import clean, size_of
 from engine.redaction import Redactor
-from engine.requests.parameters import encrypted, in_clear, output_purpose, reference
+from engine.requests.parameters import disarmed, in_clear, seal_outputs, texts_in
 from engine.secrets import Cipher, SecretFiles
 from engine.steps.base import Completed, Resource, StepType, Waiting
 from engine.steps.registry import StepRegistry
@@ -138,6 +139,7 @@ class _Turn:
         self._lease = lease
         self._scope: RunScope | None = None
         self._redactor = Redactor()
+        self._sensitive: tuple[str, ...] = ()
         self._context: RunContext | None = None
         self._verification: Any = None
         self._contradicted_result: Completed | None = None
@@ -152,6 +154,7 @@ class _Turn:
                 self._around.secret_files,
                 component=self._claim.component,
             )
+            self._learn()
             if self._claim.phase == "cancel":
                 return await self.end_cancelled()
             async with asyncio.timeout(self._seconds_left()):
@@ -166,8 +169,10 @@ class _Turn:
             failure = await self._timed_out()
         except PaoError as error:
             failure = Failure(error.code, str(error), {}, error.kind)
-        except Exception as error:
-            log.exception("step_crashed", step=self._claim.step_id)
+        except Exception as error:  # noqa: BLE001 (the edge of the step)
+            self._learn()
+            trace = self._redacted(traceback.format_exc())
+            log.error("step_crashed", step=self._claim.step_id, trace=trace)  # noqa: TRY400 (redacted)
             failure = Failure(type(error).__name__, str(error) or repr(error), {}, "unknown")
         return self._failed(failure)
 
@@ -220,12 +225,14 @@ class _Turn:
 
     async def _after(self, context: RunContext, outcome: Completed | Waiting) -> Finish:
         if isinstance(outcome, Waiting):
-            return self._waiting(outcome)
+            return self._waiting(context, outcome)
         return await self._verified(context, outcome)
 
     async def _verified(self, context: RunContext, result: Completed) -> Finish:
         """Judge the result by the step's verifications."""
         result = replace(result, outputs=_storable(result.outputs))
+        self._sensitive = tuple(texts_in([result.outputs.get(key) for key in result.sensitive]))
+        self._learn()
         verdicts: list[dict[str, Any]] = []
         for properties in () if self._claim.skip_verification else self._verifications():
             verdict = await self._check(context, properties, result)
@@ -263,7 +270,7 @@ class _Turn:
             outcome="completed",
             outputs=outputs,
             secrets=tuple(secrets),
-            resources=_resources(result.resources),
+            resources=self._redactor.json(_resources(result.resources)),
             kind="step.completed",
             data={"attempt": self._claim.attempt_count},
         )
@@ -278,16 +285,19 @@ class _Turn:
             data={"reason": "condition"},
         )
 
-    def _waiting(self, waiting: Waiting) -> Finish:
+    def _waiting(self, context: RunContext, waiting: Waiting) -> Finish:
+        external, secrets = context.sealed(waiting.external)
         is_first = self._claim.phase != "poll" or self._claim.is_new
-        data = {"job_id": waiting.job_id, "job_url": waiting.job_url}
+        job_id, job_url = map(self._redacted_or_none, (waiting.job_id, waiting.job_url))
+        data = {"job_id": job_id, "job_url": job_url}
         return self._finish(
             outcome="waiting",
             phase="poll",
             delay=waiting.delay,
-            external={**self._external(), **waiting.external},
-            job_id=waiting.job_id,
-            job_url=waiting.job_url,
+            external={**self._external(), **external},
+            secrets=tuple(secrets),
+            job_id=job_id,
+            job_url=job_url,
             kind="step.waiting" if is_first else None,
             data=data if is_first else {},
         )
@@ -306,9 +316,10 @@ class _Turn:
 
     def _failed(self, failure: Failure) -> Finish:
         claim = self._claim
+        self._learn()
         policy = merged(self._sequence().get("retry_policy"), claim.step_config.get("retry_policy"))
         message = self._redacted(failure.message)[:LONGEST_MESSAGE]
-        details = self._redactor.json(clean(dict(failure.details)))
+        details = _shortened(self._redactor.json(clean(dict(failure.details))))
         told = {
             "attempt": claim.attempt_count,
             "error_type": failure.error_type,
@@ -370,7 +381,7 @@ class _Turn:
         if scope is not None:
             written = self._claim.step_config.get("template") or {}
             template = render(written, scope.names, statements=False)
-            self._redactor = Redactor(scope.secrets())
+            self._learn()
         return RunContext(
             pool=self._around.pool,
             claim=self._claim,
@@ -381,6 +392,8 @@ class _Turn:
             folder=self._around.data_dir / "attempts" / str(self._claim.attempt_id),
             logs_url=self._logs_url(),
             outage_seconds=self._around.outage_seconds,
+            cipher=self._around.cipher,
+            clear={} if scope is None else scope.clear,
         )
 
     def _verifications(self) -> Sequence[Mapping[str, Any]]:
@@ -388,6 +401,7 @@ class _Turn:
         listed = [written] if isinstance(written, Mapping) else written
         names = self._scope.names if self._scope else {}
         rendered: Sequence[Mapping[str, Any]] = render(list(listed), names)
+        self._learn()
         return rendered
 
     def _step_type(self) -> StepType:
@@ -405,29 +419,33 @@ class _Turn:
         return self._timeout() if left is None else max(left, 0.0)
 
     def _external(self) -> Mapping[str, Any]:
-        return self._claim.external if self._context is None else self._context.external
+        return self._claim.external if self._context is None else self._context.kept
 
     def _logs_url(self) -> str | None:
         base = self._around.public_url
         return f"{base.rstrip('/')}/logs/{self._claim.attempt_id}" if base else None
 
+    def _learn(self) -> None:
+        """Redact from now on by every secret that came to light: rendering may read new ones."""
+        if self._scope is None:
+            return
+        self._redactor = Redactor((*self._scope.secrets(), *self._sensitive))
+        if self._context is not None:
+            self._context.redact_by(self._redactor)
+
     def _redacted(self, text: str) -> str:
         return self._redactor.text(text)
+
+    def _redacted_or_none(self, text: str | None) -> str | None:
+        return text and self._redacted(text)
 
     # Secrets in outputs
 
     def _sealed(self, result: Completed) -> tuple[dict[str, Any], list[EncryptedValue]]:
         """Return the outputs with secret ones replaced by references, and the ciphertexts."""
-        outputs: dict[str, Any] = {}
-        kept: list[EncryptedValue] = []
-        for key, value in result.outputs.items():
-            if key in result.sensitive or self._redactor.holds_secret(value):
-                purpose = output_purpose(self._claim.id, key)
-                kept.append(encrypted(self._around.cipher, value, purpose))
-                outputs[key] = reference(kept[-1].id)
-            else:
-                outputs[key] = value
-        return outputs, kept
+        return seal_outputs(
+            result.outputs, self._around.cipher, self._claim.id, self._redactor, result.sensitive
+        )
 
     def _kept(self, result: Completed) -> tuple[dict[str, Any], tuple[EncryptedValue, ...]]:
         """Return `external` with the result in it, for a later turn, and its ciphertexts."""
@@ -435,8 +453,8 @@ class _Turn:
         kept = {
             "outputs": outputs,
             "sensitive": sorted(result.sensitive),
-            "resources": _resources(result.resources),
-            "evidence": self._redactor.json(clean(dict(result.evidence))),
+            "resources": self._redactor.json(_resources(result.resources)),
+            "evidence": self._redactor.json(disarmed(clean(dict(result.evidence)))),
         }
         return {**self._external(), RESULT: kept}, tuple(secrets)
 
@@ -459,7 +477,7 @@ def _decide(when: Any, scope: RunScope) -> bool:
 def _storable(outputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return outputs as they can be kept; StepFailed for what is too deep or too large."""
     try:
-        kept: dict[str, Any] = clean(dict(outputs))
+        kept: dict[str, Any] = disarmed(clean(dict(outputs)))
     except ValueError as error:
         raise StepFailed(
             "outputs_not_storable", f"The outputs are {error}", kind="permanent"
@@ -471,6 +489,17 @@ def _storable(outputs: Mapping[str, Any]) -> dict[str, Any]:
             kind="permanent",
         )
     return kept
+
+
+def _shortened(value: Any) -> Any:
+    """Cut long texts, after they were redacted: half a secret would not be found."""
+    if isinstance(value, str):
+        return value[:LONGEST_MESSAGE]
+    if isinstance(value, Mapping):
+        return {key: _shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    return value
 
 
 def _as_json(name: str, verdict: Verdict) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from engine.requests.parameters import in_clear, references_in
+from engine.requests.parameters import in_clear, references_in, texts_in
 from engine.secrets import Cipher, SecretFiles, SecretScope
 from engine.store.execution import ClaimedRequest
 from engine.store.secrets import EncryptedValue
@@ -39,7 +39,7 @@ class RunScope:
 
     def secrets(self) -> tuple[str, ...]:
         """Return what must be redacted: what was decrypted, and the files that were read so far."""
-        decrypted = (text for value in self.clear.values() for text in _texts(value))
+        decrypted = (text for value in self.clear.values() for text in texts_in(value))
         return (*decrypted, *self.secret_scope.values)
 
 
@@ -128,15 +128,3 @@ def _steps(steps: Mapping[str, Any], component: str | None) -> dict[str, Any]:
         for step_id, outputs in steps.items()
         if step_id.startswith(prefix)
     }
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield a secret's value as texts: itself, or what it holds."""
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -60,6 +61,9 @@ ITEM_LEASE: Final = timedelta(minutes=2)
 BATCH: Final = 10
 LONGEST_SUMMARY: Final = 255
 LONGEST_DETAIL: Final = 4000
+
+CALLED_WITH: Final = frozenset({"url", "headers", "authentication", "status_url"})
+"""Keys of a ticket template that need their secrets: how the system is called, not what it is told."""
 
 log = structlog.get_logger(__name__)
 
@@ -141,9 +145,13 @@ class Tickets:
 
     async def _create(self, item: Item) -> None:
         """Make the ticket outside, then keep it."""
-        draft, system = await self._draft(item)
+        draft, system, redactor = await self._draft(item)
         draft = replace(draft, memory=ItemMemory(self._around.pool, item, ITEM_LEASE))
-        ticket = await self._systems.get(system).create(draft)
+        try:
+            ticket = await self._systems.get(system).create(draft)
+        except Exception as error:  # noqa: BLE001 (the edge of the system)
+            # What the system repeats of the call is kept, shown and logged from here on.
+            raise _redacted(error, redactor) from None
         can_follow = self._systems.get(system).can_follow
         async with transaction(self._around.pool) as connection:
             if not await outbox.finish(connection, item):
@@ -238,8 +246,8 @@ class Tickets:
 
     # The text
 
-    async def _draft(self, item: Item) -> tuple[TicketDraft, str]:
-        """Return what the ticket says, and in which system."""
+    async def _draft(self, item: Item) -> tuple[TicketDraft, str, Redactor]:
+        """Return what the ticket says, in which system, and what redacts the system's answers."""
         async with transaction(self._around.pool) as connection:
             request_id = _request_of(item)
             found = await execution.requests_of(connection, [request_id])
@@ -271,14 +279,12 @@ class Tickets:
             key=item.key,
             summary=redactor.text(_summary(template, cause))[:LONGEST_SUMMARY],
             description=redactor.text(described),
-            template={**template, "description": redactor.text(described)}
-            if "description" in template
-            else template,
+            template=_told_to_people(template, described, redactor),
             request_id=request.request_id,
             ticket_type=cause.type,
             parameters=with_dots(request.parameters),
         )
-        return draft, item.payload.get("system") or manual["system"]
+        return draft, item.payload.get("system") or manual["system"], redactor
 
     def _link(self, request_id: str) -> str | None:
         base = self._around.public_url
@@ -349,6 +355,34 @@ def _rendered(
     except PaoError as error:
         return written, f"The ticket's template could not be rendered: {error}"
     return rendered, ""
+
+
+def _told_to_people(
+    template: Mapping[str, Any], described: str, redactor: Redactor
+) -> Mapping[str, Any]:
+    """Redact a template, but for what makes the call and is not shown in the ticket."""
+    shown = {
+        key: value if key in CALLED_WITH else redactor.json(value)
+        for key, value in template.items()
+    }
+    if "description" in template:
+        shown["description"] = redactor.text(described)
+    return shown
+
+
+def _redacted(error: Exception, redactor: Redactor) -> StepFailed:
+    if isinstance(error, StepFailed):
+        return StepFailed(
+            error.error_type,
+            redactor.text(str(error)),
+            kind=error.kind,
+            retry_after=error.retry_after,
+        )
+    if isinstance(error, PaoError):
+        return StepFailed(error.code, redactor.text(str(error)), kind=error.kind)
+    trace = "".join(traceback.format_exception(error))
+    log.error("ticket_crashed", trace=redactor.text(trace))
+    return StepFailed(type(error).__name__, redactor.text(str(error)))
 
 
 def _summary(template: Mapping[str, Any], cause: Cause) -> str:

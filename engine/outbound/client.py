@@ -208,7 +208,7 @@ def failure_of(response: Response) -> StepFailed | None:
     return StepFailed(
         f"http_{response.status}",
         f"{_shown(_parsed(response.url))} answered {phrase}",
-        details={"status": response.status, "body": response.text[:2000]},
+        details={"status": response.status, "body": response.text},
         kind="transient" if transient else "permanent",
         retry_after=retry_after(response),
     )

@@ -6,7 +6,8 @@ and the field (`parameter:<request>:<field>`), so it means nothing anywhere else
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -16,7 +17,9 @@ from engine.catalog.moments import Clock
 from engine.catalog.refusal import Surroundings
 from engine.catalog.values import FieldError
 from engine.errors import InvalidInput
+from engine.foreign_json import dump_json
 from engine.people.permissions import group_name
+from engine.redaction import Redactor
 from engine.results import SECRET_DOTS, Actor
 from engine.secrets import Cipher
 from engine.store.secrets import EncryptedValue
@@ -24,6 +27,7 @@ from engine.store.secrets import EncryptedValue
 SECRET_KEY: Final = "$secret"
 TOLD: Final = 10
 """Findings that one message spells out."""
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def surroundings(actor: Actor, access: Access | None) -> Surroundings:
@@ -62,11 +66,32 @@ def seal(
     sealed: dict[str, Any] = {}
     kept: list[EncryptedValue] = []
     for name, value in values.items():
-        if name in secret and not is_reference(value):
+        if name not in secret:
+            sealed[name] = disarmed(value)
+        elif is_reference(value):
+            sealed[name] = value
+        else:
             kept.append(encrypted(cipher, value, parameter_purpose(request_id, name)))
             sealed[name] = reference(kept[-1].id)
+    return sealed, kept
+
+
+def seal_outputs(
+    outputs: Mapping[str, Any],
+    cipher: Cipher,
+    step_id: UUID,
+    redactor: Redactor,
+    sensitive: Collection[str] = (),
+) -> tuple[dict[str, Any], list[EncryptedValue]]:
+    """Return a step's outputs with those that are or hold secrets as references, and ciphertexts."""
+    sealed: dict[str, Any] = {}
+    kept: list[EncryptedValue] = []
+    for key, value in outputs.items():
+        if key in sensitive or redactor.holds_secret(value):
+            kept.append(encrypted(cipher, value, output_purpose(step_id, key)))
+            sealed[key] = reference(kept[-1].id)
         else:
-            sealed[name] = value
+            sealed[key] = disarmed(value)
     return sealed, kept
 
 
@@ -93,7 +118,24 @@ def reference(secret_id: UUID) -> dict[str, str]:
 
 def is_reference(value: Any) -> bool:
     """Say whether a JSON value stands for a secret."""
-    return isinstance(value, Mapping) and value.keys() == {SECRET_KEY}
+    if not isinstance(value, Mapping) or value.keys() != {SECRET_KEY}:
+        return False
+    id_ = value[SECRET_KEY]
+    return isinstance(id_, str) and _ID.fullmatch(id_) is not None
+
+
+def disarmed(data: Any) -> Any:
+    """Return JSON from outside with a mapping that looks like a reference turned into its text.
+
+    Otherwise whoever can make a service answer `{"$secret": id}` reads the secret of that id.
+    """
+    if isinstance(data, Mapping):
+        if data.keys() == {SECRET_KEY}:
+            return dump_json(data)
+        return {key: disarmed(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [disarmed(value) for value in data]
+    return data
 
 
 def references_in(data: Any) -> Iterator[UUID]:
@@ -117,6 +159,18 @@ def with_dots(data: Any) -> Any:
     if isinstance(data, list):
         return [with_dots(value) for value in data]
     return data
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield a secret's value as texts: itself, or what it holds."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from texts_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts_in(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
 
 
 def in_clear(data: Any, secrets: Mapping[UUID, Any]) -> Any:

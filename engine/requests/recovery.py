@@ -17,6 +17,7 @@ a step that is retried or skipped is commented and closed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -27,12 +28,21 @@ from engine.catalog.values import FieldError, check_values
 from engine.errors import Conflict, ConstraintViolated, InvalidInput, NotFound
 from engine.events import EVENTS_CHANNEL, STEPS_CHANNEL, NewEvent
 from engine.people.permissions import Action, Denied, may, refusal
-from engine.requests.parameters import in_clear, is_reference, references_in, refuse, seal
+from engine.redaction import Redactor
+from engine.requests.parameters import (
+    in_clear,
+    is_reference,
+    references_in,
+    refuse,
+    seal,
+    seal_outputs,
+    texts_in,
+)
 from engine.requests.parameters import surroundings as value_surroundings
 from engine.requests.tickets import ask_for_ticket, drop_tickets
 from engine.requests.views import ABORTABLE, CANCELLABLE, declared_outputs, find
 from engine.results import Actor
-from engine.secrets import Cipher
+from engine.secrets import Cipher, SecretUnreadable
 from engine.store import audit, events, execution, outbox, requests
 from engine.store import secrets as stored_secrets
 from engine.store.pool import Connection
@@ -69,6 +79,7 @@ async def cancel(connection: Connection, actor: Actor, request_id: str) -> UUID:
 
 async def abort(
     connection: Connection,
+    cipher: Cipher,
     actor: Actor,
     request_id: str,
     *,
@@ -87,6 +98,8 @@ async def abort(
             do="Abort without it; the clean-up ticket lists what exists",
             code="not_available",
         )
+    if reason:
+        reason = (await _redactor(connection, cipher, row)).text(reason)
     await execution.cancel_steps(connection, row.id, skip_reason="aborted", error_type="aborted")
     await _end(connection, actor, row, status="aborted", reason=reason, action=Action.ABORT)
     system = _manual_system(row)
@@ -138,13 +151,14 @@ async def retry(
 
 
 async def skip(
-    connection: Connection, actor: Actor, request_id: str, step: str, reason: str
+    connection: Connection, cipher: Cipher, actor: Actor, request_id: str, *, step: str, reason: str
 ) -> UUID:
     """Leave a failed step out; its dependents go on and see None."""
     row = await _resumable(connection, actor, request_id, Action.SKIP)
     if not reason.strip():
         raise InvalidInput("A reason is needed to skip a step", field="reason", code="required")
     failed = await _failed_step(connection, row, step)
+    reason = (await _redactor(connection, cipher, row)).text(reason)
     await _drop_step_tickets(connection, row, [failed])
     await execution.close_step(connection, row.id, failed.step_id, skipped=True, reason=reason)
     await _go_on_if_possible(connection, row)
@@ -154,6 +168,7 @@ async def skip(
 
 async def resolve(
     connection: Connection,
+    cipher: Cipher,
     actor: Actor,
     request_id: str,
     *,
@@ -168,7 +183,10 @@ async def resolve(
         return row.id
     _require_resumable(row)
     failed = await _failed_step(connection, row, step)
-    await resolve_step(connection, row, failed, outputs or {})
+    redactor = await _redactor(connection, cipher, row)
+    sealed, new = seal_outputs(outputs or {}, cipher, failed.id, redactor)
+    await stored_secrets.insert(connection, new)
+    await resolve_step(connection, row, failed, sealed)
     await _audit(connection, actor, Action.RESOLVE, row, step=failed.step_id)
     return row.id
 
@@ -309,6 +327,20 @@ async def _change(
     sealed, new = seal(fields, values, cipher, row.id)
     await stored_secrets.insert(connection, new)
     await execution.set_parameters(connection, row.id, sealed)
+
+
+async def _redactor(connection: Connection, cipher: Cipher, row: RequestRow) -> Redactor:
+    """Return what redacts the words of people by the request's secrets.
+
+    A secret whose key is lost is left out: it must not keep anybody from giving the request up.
+    """
+    outputs = [step.outputs for step in await requests.steps_of(connection, row.id)]
+    ids = {*references_in(row.parameters), *references_in(outputs)}
+    known: list[str] = []
+    for one in (await stored_secrets.by_id(connection, ids)).values():
+        with suppress(SecretUnreadable):
+            known += texts_in(cipher.decrypt(one.ciphertext, one.purpose, one.key_id))
+    return Redactor(known)
 
 
 async def _go_on_if_possible(connection: Connection, row: RequestRow) -> None:

@@ -124,6 +124,9 @@ class StepContext(Protocol):
     async def log(self, text: str) -> None:
         """Append to the attempt's log (redacted by the engine, kept in attempt_logs)."""
 
+    def redacted(self, text: str) -> str:
+        """Return `text` with secrets as dots: what is cut to a length is redacted before."""
+
     async def tell(self, kind: str, data: Mapping[str, Json]) -> None:
         """Write an event of this step ("step.plan", "step.progress"), redacted."""
 

@@ -153,7 +153,7 @@ class HttpStep:
             body=body,
             timeout=_time_limit(context.config),
         )
-        await context.log(f"{response.status}\n{response.text[:10_000]}\n")
+        await context.log(f"{response.status}\n{context.redacted(response.text)[:10_000]}\n")
         return response
 
 

@@ -73,7 +73,7 @@ def pending(
         raise StepFailed(
             "job_failed",
             f"The work failed: {options.failed.json_path} says so",
-            details={"body": response.text[:2000]},
+            details={"body": response.text},
             kind="permanent",
         )
     over = options.done.fits(body) if options.done else response.status != 202

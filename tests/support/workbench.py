@@ -103,6 +103,7 @@ class ScriptedTickets:
     """A ticket system in memory: finds the ticket of a key, or makes it."""
 
     down: bool = False
+    complaint: str = "the ticket system is down"
     made: dict[str, TicketDraft] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     comments: list[tuple[str, str, bool]] = field(default_factory=list)
@@ -112,7 +113,7 @@ class ScriptedTickets:
 
     async def create(self, draft: TicketDraft) -> Ticket:
         if self.down:
-            raise fail("the ticket system is down", kind="transient")
+            raise fail(self.complaint, kind="transient")
         self.made.setdefault(draft.key, draft)
         ticket_id = f"T-{list(self.made).index(draft.key) + 1}"
         self.states.setdefault(ticket_id, "open")
