@@ -1,32 +1,34 @@
 """One queue per channel: what Slack takes from us there, when, and what becomes of refusals.
 
-    Slack's answer                     what follows
-    ok                                 the next message of the channel
+    what happens                       what follows
+    ok                                 the next job of the channel
     429 with Retry-After               nothing goes to the channel before it has passed
-    5xx, no connection                 the same again, after growing pauses, for as long as it takes
-    any other error                    the job's; the next message goes on
+    5xx, no connection, a token that   the same job again, after growing pauses, for as long as
+    is refused, the database away      it takes
+    any other error                    is logged; the next job goes on
 
-Replies go first, in order; cards after them, each at most once a second and always with what is
-true then, so that many changes become one edit.
+A job is about one request and does what is due for it by then, so one that is asked for twice runs
+once. Replies go first, in the order in which they were asked for; cards after them, each at most
+once a second, so that many changes become one edit. A queue holds nothing that the database does
+not know: a death loses none of it.
 """
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.app import REFUSED_TOKEN
+from engine import Unavailable
+
 CARD_SECONDS: Final = 1.0
 """Shortest time between two edits of cards in one channel."""
 
-HELD_SECONDS: Final = 2.0
-"""From this wait on, senders do not wait for the channel any more."""
-
+FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
 DEFAULT_RETRY_SECONDS: Final = 30.0
 
@@ -35,26 +37,15 @@ Send = Callable[[], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Job:
-    """One call to be made; `done` has its end, with the error where Slack refused it."""
-
-    send: Send
-    done: "asyncio.Future[None]" = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-
 class Channel:
     """The queue of one channel, worked off by one task."""
 
     def __init__(self, name: str, *, card_seconds: float = CARD_SECONDS) -> None:
         self.name = name
         self._card_seconds = card_seconds
-        self._replies: deque[Job] = deque()
-        self._cards: dict[str, Job] = {}
+        self._replies: dict[str, Send] = {}
+        self._cards: dict[str, Send] = {}
         self._work = asyncio.Event()
-        self._held = asyncio.Event()
         self._card_due = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -63,31 +54,14 @@ class Channel:
         """Return when nothing is waiting or under way."""
         await self._idle.wait()
 
-    async def send(self, send: Send) -> None:
-        """Send after what came before, and return when it is out, or the channel is held back.
-
-        Raises SlackApiError where Slack refuses it for good.
-        """
-        job = Job(send)
-        self._replies.append(job)
+    def tell_soon(self, about: str, tell: Send) -> None:
+        """Tell what there is to tell about something, after what was asked for before."""
+        self._replies.setdefault(about, tell)
         self._wake()
-        held = asyncio.ensure_future(self._held.wait())
-        either: set[asyncio.Future[Any]] = {job.done, held}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            held.cancel()
-        if job.done.done():
-            job.done.result()
-        else:
-            job.done.add_done_callback(_logged)
 
-    def draw_soon(self, request_id: str, draw: Send) -> None:
-        """Draw a request's card once its turn comes; asked for twice, it is drawn once."""
-        if request_id not in self._cards:
-            job = Job(draw)
-            job.done.add_done_callback(_logged)
-            self._cards[request_id] = job
+    def draw_soon(self, about: str, draw: Send) -> None:
+        """Draw a request's card once its turn comes."""
+        self._cards.setdefault(about, draw)
         self._wake()
 
     async def work(self) -> None:
@@ -101,11 +75,11 @@ class Channel:
         self._idle.clear()
         self._work.set()
 
-    async def _next(self) -> Job:
+    async def _next(self) -> Send:
         while True:
             self._work.clear()
             if self._replies:
-                return self._replies.popleft()
+                return self._replies.pop(next(iter(self._replies)))
             wait = self._card_due - time.monotonic()
             if self._cards and wait <= 0:
                 self._card_due = time.monotonic() + self._card_seconds
@@ -116,51 +90,53 @@ class Channel:
             except TimeoutError:
                 continue
 
-    async def _attempt(self, job: Job) -> None:
-        """Make the call until Slack has taken or refused it."""
-        pause = 0.5
-        while not job.done.done():
+    async def _attempt(self, send: Send) -> None:
+        """Do a job until it is done, or will never be."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
             try:
-                await job.send()
-            except SlackApiError as refusal:
-                seconds = retry_after(refusal)
-                if seconds is not None:
-                    await self._hold(seconds)
-                elif refusal.response.status_code >= 500:
-                    pause = await self._pause(pause, refusal)
-                else:
-                    job.done.set_exception(refusal)
-            except (SlackClientError, ClientError, OSError, TimeoutError) as broken:
-                pause = await self._pause(pause, broken)
-            except Exception as error:  # noqa: BLE001 - the edge of the loop: the job's owner has it
-                job.done.set_exception(error)
+                await send()
+            except Exception as error:  # the edge of the loop: nobody above could go on
+                if not passes(error):
+                    log.exception("slack_job_failed", channel=self.name)
+                    break
+                seconds = retry_after(error)
+                log.warning("slack_waits", channel=self.name, error=str(error), seconds=seconds)
+                await asyncio.sleep(pause if seconds is None else seconds)
+                if seconds is None:
+                    pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
-                job.done.set_result(None)
-
-    async def _hold(self, seconds: float) -> None:
-        log.warning("slack_rate_limited", channel=self.name, seconds=seconds)
-        if seconds >= HELD_SECONDS:
-            self._held.set()
-        await asyncio.sleep(seconds)
-        self._held.clear()
-
-    async def _pause(self, pause: float, error: Exception) -> float:
-        log.warning("slack_away", channel=self.name, error=str(error), retry_in=pause)
-        await asyncio.sleep(pause)
-        return min(pause * 2, LONGEST_PAUSE_SECONDS)
+                break
 
 
-def retry_after(refusal: SlackApiError) -> float | None:
-    """Return the seconds that Slack asks us to wait, None where it is another refusal."""
-    response: Any = refusal.response
+def passes(error: Exception) -> bool:
+    """Say whether the same call may do better later."""
+    if not isinstance(error, SlackApiError):
+        return isinstance(
+            error, SlackClientError | ClientError | OSError | TimeoutError | Unavailable
+        )
+    word = error.response.get("error")
+    return (
+        retry_after(error) is not None
+        or error.response.status_code >= 500
+        or word in REFUSED_TOKEN | _OUTAGES
+    )
+
+
+_OUTAGES: Final = frozenset(
+    {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+)
+"""Slack's words for being out of order, which come with the status 200 too."""
+
+
+def retry_after(error: Exception) -> float | None:
+    """Return the seconds that Slack asks us to wait, None where it is another error."""
+    if not isinstance(error, SlackApiError):
+        return None
+    response: Any = error.response
     if response.status_code != 429 and response.get("error") not in {"ratelimited", "rate_limited"}:
         return None
     try:
         return max(0.0, float(response.headers["Retry-After"]))
     except (KeyError, TypeError, ValueError):
         return DEFAULT_RETRY_SECONDS
-
-
-def _logged(done: "asyncio.Future[None]") -> None:
-    if not done.cancelled() and (error := done.exception()) is not None:
-        log.error("slack_refused", error=str(error))

@@ -1,17 +1,28 @@
 """From the engine's events to Slack: a card per request, milestones in the thread under it.
 
-    event --consume--> place known? --no--> card posted, place kept
+    event --consume--> milestone? --> kept as untold, in the database; then the cursor moves on
                           |
-                          +--> milestone? --> reply, event remembered as told
-                          +--> card to be drawn again, with what is true by then
+    queue of the channel: +--> place known? --no--> card posted, place kept
+                          |    untold events, in order: reply, then remembered as told
+                          +--> card drawn again, with what is true by then
 
-The database owns the cursor (which events were handled), the place of each request (conversations)
-and which events its thread was told. In memory are only the queues of the channels. When the
-process dies, the events whose handling had not ended come again: a card that stands is found by its
-place, and a reply that was remembered is not repeated. Between a post and its being remembered lies
-one statement; a death in between posts once more, because a message too many is better than one too
-few. What a rate limit holds back is left to its channel's queue, so that other channels go on; a
-death loses those replies, and the card, drawn again at the next start, has the whole truth.
+The database owns the cursor (which events were read), what is untold, the place of each request
+(conversations) and which events its thread was told. In memory are only the queues: the names of
+requests about which there is something to do. So every milestone is, at each instant, after the
+cursor, or among the untold, or told, or parked where people can see it, and whatever dies loses none:
+
+    before it is kept as untold            the cursor has not moved: it is read again
+    kept, the cursor not moved             read again; it is kept once, by its id
+    kept, not posted (rate limit, outage)  whoever leads next begins with what is untold
+    posted, not remembered as told         posted once more: a message too many is better than
+                                           one too few
+    card posted, place not kept            the card is posted once more
+
+Slack is only ever called by the queues, one for each channel, so a channel that is held back holds
+neither the reading of events nor another channel. The order within a request holds because its
+untold events are told in the order in which they were read, by one queue at a time: where its place
+moves, the queue at work hands it over and leaves it. One process of all reads events and tells them
+(`consume` elects it); one that was just cut off from the database may repeat a message, no more.
 
 Places, in this order: the channel of the document or its category, the one where the command was
 used, a direct message. A channel that is gone or closed to us counts as none. Requests that had
@@ -27,15 +38,16 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from bot.app import Services
-from bot.channels import CARD_SECONDS, Channel
+from bot.channels import CARD_SECONDS, Channel, passes
 from bot.messages import notices
 from bot.messages.blocks import section
 from bot.messages.card import card
-from bot.messages.milestones import Milestone, markup_for, milestone
+from bot.messages.milestones import MILESTONES, markup_for, milestone
 from bot.messages.text import MESSAGE, cut, is_slack_user
 from engine import Actor, Conversation, Event, NotFound, RequestView, SyncReport
 
 CONSUMER: Final = "slack"
+SYNCED: Final = "catalog.synced"
 DRAIN_SECONDS: Final = 5.0
 """How long a stop waits for what is queued."""
 
@@ -65,18 +77,24 @@ log = structlog.get_logger(__name__)
 class Notifier:
     """Tells Slack what happens. One of all processes does so at a time; `consume` sees to it."""
 
-    def __init__(self, services: Services, *, card_seconds: float = CARD_SECONDS) -> None:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        card_seconds: float = CARD_SECONDS,
+        drain_seconds: float = DRAIN_SECONDS,
+    ) -> None:
         self._engine = services.engine
         self._client = services.client
         self._card_seconds = card_seconds
+        self._drain_seconds = drain_seconds
         self._channels: dict[str, Channel] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = asyncio.Event()
 
     async def start(self) -> None:
-        """Begin to consume events, and bring the cards up to date that a stop left behind."""
+        """Begin to consume events; who leads begins with what was left behind."""
         self._stopping = asyncio.Event()
-        self._own(self._catch_up(), "catch up on cards")
         self._own(self._consume(), "consume events")
 
     async def stop(self) -> None:
@@ -85,7 +103,7 @@ class Notifier:
         if not self._tasks:
             return
         try:
-            async with asyncio.timeout(DRAIN_SECONDS):
+            async with asyncio.timeout(self._drain_seconds):
                 await self._drained()
         except TimeoutError:
             log.warning("notifier_not_drained")
@@ -96,56 +114,86 @@ class Notifier:
         self._channels.clear()
 
     async def handle(self, event: Event) -> None:
-        """Tell one event. Raises what Slack refuses for good; the consumer parks it then."""
-        if event.kind == "catalog.synced":
-            await self._tell_sync(event)
+        """See to it that an event is told, by this process or a later one."""
+        if event.kind == SYNCED:
+            if self._engine.config.notify_channel and _is_worth_telling(_report(event.data)):
+                await self._engine.keep_untold(event.id)
+                self._tell_sync_soon()
         elif event.request_id is not None:
-            channel = await self._channel_of(event.request_id)
-            if channel is not None:
-                await self._channel(channel).send(lambda: self._tell(event))
+            queue = await self._queue_of(event.request_id)
+            if queue is None:
+                return
+            if event.kind in MILESTONES:
+                await self._engine.keep_untold(event.id)
+            self._tell_soon(event.request_id, queue)
+
+    async def catch_up(self) -> None:
+        """Tell what is untold, and bring the cards up to date that a stop left behind."""
+        if None in (untold := await self._engine.untold_requests()):
+            self._tell_sync_soon()
+        for request_id in (*untold, *await self._engine.conversations_behind()):
+            if request_id and (queue := await self._queue_of(request_id)):
+                self._tell_soon(request_id, queue)
 
     # A request
 
-    async def _channel_of(self, request_id: str) -> str | None:
-        """Return the channel in whose queue the request's events stand."""
+    async def _queue_of(self, request_id: str) -> str | None:
+        """Return the channel in whose queue a request stands; None where it has no place at all."""
         place = await self._engine.conversation(request_id)
-        if place is not None:
-            return place.channel
+        return place.channel if place else await self._first_place(request_id)
+
+    def _tell_soon(self, request_id: str, queue: str) -> None:
+        async def tell() -> None:
+            await self._tell(request_id, queue)
+
+        self._channel(queue).tell_soon(request_id, tell)
+
+    async def _first_place(self, request_id: str) -> str | None:
         try:
             return next(_places(await self._engine.request(READER, request_id)), None)
         except NotFound:
             return None
 
-    async def _tell(self, event: Event) -> None:
-        """Tell one event; run again after a pause where Slack did not take it."""
-        view = await self._engine.request(READER, str(event.request_id))
-        place = await self._engine.conversation(view.request_id)
-        if place is None and (place := await self._place(view)) is None:
-            return
-        told = milestone(event, view)
-        if told is not None and event.id not in place.told_events:
-            place = await self._reply(event, view, place, told)
-        if place is not None:
-            self._draw_soon(view.request_id, place.channel)
+    async def _tell(self, request_id: str, queue: str) -> None:
+        """Tell all that is untold of a request; leaves it to another queue where its place moves.
 
-    async def _reply(
-        self, event: Event, view: RequestView, place: Conversation, told: Milestone
-    ) -> Conversation | None:
-        """Post a reply under the card, or, where that is lost, under a new one; return its place."""
-        markup = markup_for(told, view)
-        try:
-            await self._post_reply(place, markup)
-        except SlackApiError as refusal:
-            word = refusal.response.get("error")
-            if word not in LOST | GONE:
-                raise
-            moved = await self._place(view, without=place.channel if word in LOST else None)
-            if moved is None:
-                return None
-            place = moved
-            await self._post_reply(place, markup)
-        await self._engine.told_event(view.request_id, event.id)
-        return place
+        Raises what passes (a rate limit, an outage): it is run again then, from where it stood.
+        """
+        for event in await self._engine.untold_events(request_id):
+            try:
+                place = await self._tell_event(event, queue)
+            except Exception as error:
+                if passes(error):
+                    raise
+                log.exception("event_not_told", event_id=event.id, request_id=request_id)
+                await self._engine.park_untold(CONSUMER, event.id, _in_words(error))
+            else:
+                if place not in {None, queue}:
+                    self._tell_soon(request_id, str(place))
+                    return
+        self._draw_soon(request_id, queue)
+
+    async def _tell_event(self, event: Event, queue: str, *, moved: bool = False) -> str | None:
+        """Reply in the request's thread, unless another queue must; return the thread's channel.
+
+        None: nobody would see it. `moved`: the card was lost, and this is the new one's thread.
+        """
+        view = await self._engine.request(READER, str(event.request_id))
+        place = await self._engine.conversation(view.request_id) or await self._place(view)
+        if place is not None and place.channel != queue:
+            return place.channel
+        told = milestone(event, view)
+        if place is not None and told is not None and event.id not in place.told_events:
+            try:
+                await self._post_reply(place, markup_for(told, view))
+            except SlackApiError as refusal:
+                word = refusal.response.get("error")
+                if moved or word not in LOST | GONE:
+                    raise
+                await self._place(view, without=queue if word in LOST else None)
+                return await self._tell_event(event, queue, moved=True)
+        await self._engine.told_event(event.id)
+        return place.channel if place else None
 
     async def _post_reply(self, place: Conversation, markup: str) -> None:
         await self._client.chat_postMessage(
@@ -213,39 +261,34 @@ class Notifier:
 
     # The catalog
 
-    async def _tell_sync(self, event: Event) -> None:
-        """Sum a sync up in NOTIFY_CHANNEL, where it changed or broke something."""
+    def _tell_sync_soon(self) -> None:
         channel = self._engine.config.notify_channel
-        report = _report(event.data)
-        if channel is None or not (report.changes or report.errors or report.status == "failed"):
-            return
-        markup = notices.synced(report)
+        if channel is not None:
+            self._channel(channel).tell_soon(SYNCED, lambda: self._tell_syncs(channel))
 
-        async def send() -> None:
-            await self._client.chat_postMessage(
-                channel=channel,
-                text=cut(markup, MESSAGE),
-                blocks=[section(markup)],
-                unfurl_links=False,
-            )
-
-        try:
-            await self._channel(channel).send(send)
-        except SlackApiError as refusal:
-            if refusal.response.get("error") not in LOST:
-                raise
-            log.warning("notify_channel_lost", channel=channel)
+    async def _tell_syncs(self, channel: str) -> None:
+        """Sum up in NOTIFY_CHANNEL what syncs changed or broke."""
+        for event in await self._engine.untold_events(None):
+            markup = notices.synced(_report(event.data))
+            try:
+                await self._client.chat_postMessage(
+                    channel=channel,
+                    text=cut(markup, MESSAGE),
+                    blocks=[section(markup)],
+                    unfurl_links=False,
+                )
+            except SlackApiError as refusal:
+                if passes(refusal):
+                    raise
+                log.warning("sync_not_told", channel=channel, error=str(refusal))
+                await self._engine.park_untold(CONSUMER, event.id, _in_words(refusal))
+            else:
+                await self._engine.told_event(event.id)
 
     # Running
 
     async def _consume(self) -> None:
-        await self._engine.consume(CONSUMER, self.handle, self._stopping)
-
-    async def _catch_up(self) -> None:
-        for request_id in await self._engine.conversations_behind():
-            place = await self._engine.conversation(request_id)
-            if place is not None:
-                self._draw_soon(request_id, place.channel)
+        await self._engine.consume(CONSUMER, self.handle, self._stopping, on_lead=self.catch_up)
 
     async def _drained(self) -> None:
         for channel in list(self._channels.values()):
@@ -282,3 +325,11 @@ def _places(view: RequestView) -> Iterator[str]:
 def _report(data: Mapping[str, Any]) -> SyncReport:
     known = SyncReport.__dataclass_fields__
     return SyncReport(**{key: value for key, value in data.items() if key in known})
+
+
+def _is_worth_telling(report: SyncReport) -> bool:
+    return bool(report.changes or report.errors or report.status == "failed")
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

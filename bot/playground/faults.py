@@ -64,6 +64,10 @@ class Faults:
         """Let the next call of a method be answered 429 with Retry-After, in seconds."""
         self.next_calls(method, Fault(RATE_LIMITED, 429, retry_after))
 
+    def left(self, method: str) -> int:
+        """Return how many calls of a method will still fare as told."""
+        return len(self._scripted[method])
+
     async def strike(self, method: str, arguments: JsonObject) -> Fault | None:
         """Wait as long as Slack is slow, then say what is wrong with this call, if anything."""
         if self.delay:

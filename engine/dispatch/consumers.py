@@ -39,24 +39,40 @@ LEAD_SECONDS: Final = 5.0
 """How often a process that does not read asks whether it may."""
 
 Handler = Callable[[Event], Awaitable[None]]
+OnLead = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
 
 async def consume(
-    pool: Pool, config: EngineConfig, name: str, handler: Handler, stopping: asyncio.Event
+    pool: Pool,
+    config: EngineConfig,
+    name: str,
+    handler: Handler,
+    stopping: asyncio.Event,
+    *,
+    on_lead: OnLead | None = None,
 ) -> None:
-    """Hand every event to `handler`, in order, until `stopping` is set."""
+    """Hand every event to `handler`, in order, until `stopping` is set.
+
+    `on_lead` is awaited each time this process becomes the one that reads, before the first event.
+    """
     while not stopping.is_set():
         try:
-            await _lead(pool, config, name, handler, stopping)
+            await _lead(pool, config, name, handler, stopping, on_lead=on_lead)
         except Unavailable as error:
             log.warning("consumer_interrupted", consumer=name, error=str(error))
             await _wait(stopping, LOOK_SECONDS)
 
 
 async def _lead(
-    pool: Pool, config: EngineConfig, name: str, handler: Handler, stopping: asyncio.Event
+    pool: Pool,
+    config: EngineConfig,
+    name: str,
+    handler: Handler,
+    stopping: asyncio.Event,
+    *,
+    on_lead: OnLead | None,
 ) -> None:
     """Become the one that reads, and read until stopping."""
     dsn = config.database_direct_url or config.database_url
@@ -67,6 +83,8 @@ async def _lead(
         while not await events.lead(connection, name):
             if await _wait(stopping, LEAD_SECONDS):
                 return
+        if on_lead is not None:
+            await on_lead()
         await _Reader(pool, connection, name, handler, stopping).read(dsn)
     finally:
         await connection.close()
@@ -117,7 +135,7 @@ class _Reader:
         pause = PAUSE_SECONDS
         for left in reversed(range(TRIES)):
             try:
-                await self._handler(_event(row))
+                await self._handler(public(row))
                 break
             except Unavailable:
                 raise
@@ -165,7 +183,8 @@ async def _wait(stopping: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-def _event(row: EventRow) -> Event:
+def public(row: EventRow) -> Event:
+    """Return a row as those outside the engine see it."""
     return Event(
         id=row.id,
         kind=row.kind,

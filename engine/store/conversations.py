@@ -1,9 +1,11 @@
-"""Where a request is told of: the channel, the thread, the card, and what the card shows."""
+"""Where a request is told of (channel, thread, card, what the card shows), and what is still untold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.foreign_json import clean_text
 from engine.store import rows
+from engine.store.events import EventRow
 from engine.store.pool import Connection
 from engine.store.queries import load
 
@@ -47,11 +49,33 @@ async def keep(connection: Connection, request_id: str, conversation: Conversati
     )
 
 
-async def told(connection: Connection, request_id: str, event_id: int) -> None:
-    """Remember that the thread of a request (external id) was told an event."""
-    await rows.run(
-        connection, _sql.told_event, {"request_id": request_id, "event_id": event_id}
-    )
+async def keep_untold(connection: Connection, event_id: int) -> None:
+    """Remember that an event has still to be told; of one that was told nothing is kept."""
+    await rows.run(connection, _sql.keep_untold, {"event_id": event_id})
+
+
+async def untold(connection: Connection, request_id: str | None) -> Sequence[EventRow]:
+    """Return what has still to be told of a request (external id; None: of the catalog), in order."""
+    return await rows.rows(connection, _sql.untold_events, {"request_id": request_id}, EventRow)
+
+
+async def untold_requests(connection: Connection) -> Sequence[str | None]:
+    """Return the external ids of the requests of which something has still to be told.
+
+    None stands for the catalog; who waits longest comes first.
+    """
+    return await rows.values(connection, _sql.untold_requests, {})
+
+
+async def told(connection: Connection, event_id: int) -> None:
+    """Remember that an event was told."""
+    await rows.run(connection, _sql.told_event, {"event_id": event_id})
+
+
+async def park_untold(connection: Connection, consumer: str, event_id: int, error: str) -> None:
+    """Put an event aside that cannot be told."""
+    kept = {"consumer": consumer, "event_id": event_id, "error": clean_text(error)}
+    await rows.run(connection, _sql.park_untold, kept)
 
 
 async def behind(connection: Connection) -> list[str]:

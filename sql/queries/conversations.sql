@@ -19,12 +19,53 @@ SET channel = EXCLUDED.channel,
     updated_at = clock_timestamp()
 RETURNING request_id::text;
 
+-- name: keep_untold
+-- Remember that an event has still to be told, unless it was told or is remembered already.
+INSERT INTO untold_events (event_id)
+SELECT e.id
+FROM events e
+LEFT JOIN conversations c ON c.request_id = e.request_id
+WHERE e.id = %(event_id)s AND NOT coalesce(e.id = ANY (c.told_events), FALSE)
+ON CONFLICT (event_id) DO NOTHING;
+
+-- name: untold_events
+-- What has still to be told of one request (of none: of the catalog), in order, with external ids.
+SELECT e.id, e.kind, e.at, e.data, r.request_id, s.step_id, si.instance_id
+FROM untold_events u
+JOIN events e ON e.id = u.event_id
+LEFT JOIN service_requests r ON r.id = e.request_id
+LEFT JOIN request_steps s ON s.id = e.step_id
+LEFT JOIN service_instances si ON si.id = e.instance_id
+WHERE r.request_id IS NOT DISTINCT FROM %(request_id)s
+ORDER BY u.position;
+
+-- name: untold_requests
+-- The requests (NULL: the catalog) of which something has still to be told, the longest waiting first.
+SELECT r.request_id
+FROM untold_events u
+JOIN events e ON e.id = u.event_id
+LEFT JOIN service_requests r ON r.id = e.request_id
+GROUP BY r.request_id
+ORDER BY min(u.position);
+
 -- name: told_event
--- Remember that the thread was told an event; the last hundred are enough.
+-- An event was told: its thread remembers the last hundred, and nobody has to tell it again.
+WITH told AS (
+    DELETE FROM untold_events WHERE event_id = %(event_id)s
+)
 UPDATE conversations c
-SET told_events = (c.told_events || %(event_id)s::bigint)[greatest(1, cardinality(c.told_events) - 98):]
-FROM service_requests r
-WHERE r.id = c.request_id AND r.request_id = %(request_id)s;
+SET told_events = (c.told_events || e.id)[greatest(1, cardinality(c.told_events) - 98):]
+FROM events e
+WHERE e.id = %(event_id)s AND c.request_id = e.request_id;
+
+-- name: park_untold
+-- Put an event aside that cannot be told, where it can be seen.
+WITH gone AS (
+    DELETE FROM untold_events WHERE event_id = %(event_id)s
+)
+INSERT INTO parked_events (consumer, event_id, error)
+SELECT name, %(event_id)s, %(error)s FROM consumers WHERE name = %(consumer)s
+ON CONFLICT DO NOTHING;
 
 -- name: conversations_behind
 -- Requests whose card may show less than is known: those under way, and those changed since.

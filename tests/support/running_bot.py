@@ -72,9 +72,15 @@ class RunningBot:
 
 @asynccontextmanager
 async def running_bot(
-    dsn: str, catalog_url: str, data_dir: Path, *, dispatching: bool = True, **settings: Any
+    dsn: str,
+    catalog_url: str,
+    data_dir: Path,
+    *,
+    dispatching: bool = True,
+    notifying: bool = True,
+    **settings: Any,
 ) -> AsyncIterator[RunningBot]:
-    """Run the bot, catalog synced, against a twin of its own."""
+    """Run the bot, catalog synced, against a twin of its own; on demand without parts of it."""
     config = EngineConfig(
         database_url=dsn,
         data_dir=data_dir,
@@ -97,6 +103,7 @@ async def running_bot(
         handlers.register(app, services)
         if dispatching:
             await stack.enter_async_context(running(engine.dispatcher()))
+        if dispatching and notifying:
             await stack.enter_async_context(running(Notifier(services, card_seconds=0.05)))
         await stack.enter_async_context(running(services.background))
         await stack.enter_async_context(running(SocketMode(app, twin.playground.app_token)))

@@ -9,6 +9,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.channels import Channel
+from engine import Unavailable
 
 Send = Callable[[], Awaitable[None]]
 
@@ -33,7 +34,7 @@ async def working(card_seconds: float = 0.0) -> AsyncIterator[Channel]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def saying(said: list[str], word: str, *refusals: SlackApiError) -> Send:
+def saying(said: list[str], word: str, *refusals: Exception) -> Send:
     left = list(refusals)
 
     async def send() -> None:
@@ -51,26 +52,44 @@ def limited(seconds: str) -> SlackApiError:
 async def test_replies_go_out_in_order() -> None:
     said: list[str] = []
     async with working() as channel:
-        await asyncio.gather(*(channel.send(saying(said, str(n))) for n in range(5)))
+        for number in range(5):
+            channel.tell_soon(f"req-{number}", saying(said, str(number)))
+        await channel.drained()
 
     assert said == ["0", "1", "2", "3", "4"]
 
 
-async def test_a_card_asked_for_often_is_drawn_once() -> None:
+async def test_what_is_asked_for_often_is_done_once() -> None:
     said: list[str] = []
     async with working() as channel:
         for _ in range(10):
+            channel.tell_soon("req-1", saying(said, "reply"))
             channel.draw_soon("req-1", saying(said, "card"))
         await channel.drained()
 
-    assert said == ["card"]
+    assert said == ["reply", "card"]
+
+
+async def test_what_is_asked_for_while_it_is_done_is_done_again() -> None:
+    said: list[str] = []
+    async with working() as channel:
+
+        async def send() -> None:
+            if not said:
+                channel.tell_soon("req-1", saying(said, "second"))
+            said.append("first")
+
+        channel.tell_soon("req-1", send)
+        await channel.drained()
+
+    assert said == ["first", "second"]
 
 
 async def test_replies_go_before_cards() -> None:
     said: list[str] = []
     async with working() as channel:
         channel.draw_soon("req-1", saying(said, "card"))
-        await channel.send(saying(said, "reply"))
+        channel.tell_soon("req-1", saying(said, "reply"))
         await channel.drained()
 
     assert said == ["reply", "card"]
@@ -79,37 +98,38 @@ async def test_replies_go_before_cards() -> None:
 async def test_nothing_goes_out_before_the_time_that_slack_asked_for() -> None:
     said: list[str] = []
     async with working() as channel:
-        first = saying(said, "first", limited("0.05"))
-        await asyncio.gather(channel.send(first), channel.send(saying(said, "second")))
+        channel.tell_soon("req-1", saying(said, "first", limited("0.05")))
+        channel.tell_soon("req-2", saying(said, "second"))
+        await channel.drained()
 
     assert said == ["first", "second"]
 
 
-async def test_a_long_wait_holds_nobody_up_and_loses_nothing() -> None:
-    said: list[str] = []
-    async with working() as channel:
-        await channel.send(saying(said, "later", limited("2.2")))
-        assert said == []
-        await channel.drained()
-
-    assert said == ["later"]
-
-
-async def test_what_slack_refuses_is_the_senders() -> None:
+async def test_what_slack_refuses_is_in_nobodys_way() -> None:
     said: list[str] = []
     refused = SlackApiError("no", Answer(200, "invalid_blocks"))
     async with working() as channel:
-        with pytest.raises(SlackApiError):
-            await channel.send(saying(said, "never", refused))
-        await channel.send(saying(said, "next"))
+        channel.tell_soon("req-1", saying(said, "never", refused))
+        channel.tell_soon("req-2", saying(said, "next"))
+        await channel.drained()
 
     assert said == ["next"]
 
 
-async def test_a_slack_that_is_down_is_tried_until_it_is_back() -> None:
+PASSING = [
+    SlackApiError("down", Answer(503, "service_unavailable")),
+    SlackApiError("down", Answer(200, "internal_error")),
+    SlackApiError("no token", Answer(200, "token_revoked")),
+    TimeoutError("no answer"),
+    Unavailable("The database cannot be reached"),
+]
+
+
+@pytest.mark.parametrize("error", PASSING, ids=str)
+async def test_what_passes_is_tried_until_it_has_passed(error: Exception) -> None:
     said: list[str] = []
-    down = SlackApiError("down", Answer(503, "service_unavailable"))
     async with working() as channel:
-        await channel.send(saying(said, "at last", down))
+        channel.tell_soon("req-1", saying(said, "at last", error))
+        await channel.drained()
 
     assert said == ["at last"]
