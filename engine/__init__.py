@@ -49,9 +49,12 @@ if TYPE_CHECKING:
         TemplateError,
         Unavailable,
         Unreachable,
+        quoted,
+        shortened,
     )
     from engine.facade import Engine
     from engine.people.directory import Profile
+    from engine.people.permissions import not_yours
     from engine.requests.submit import StaleForm
     from engine.results import (
         SECRET_DOTS,
@@ -98,10 +101,11 @@ _HOMES: Final = {
     "engine.config": "EngineConfig GitHubSettings TicketSystemSettings",
     "engine.errors": (
         "ConfigurationError Conflict ConstraintViolated Forbidden InvalidInput NotFound"
-        " OutboundRefused PaoError StepFailed TemplateError Unavailable Unreachable"
+        " OutboundRefused PaoError StepFailed TemplateError Unavailable Unreachable quoted shortened"
     ),
     "engine.facade": "Engine",
     "engine.people.directory": "Profile",
+    "engine.people.permissions": "not_yours",
     "engine.requests.submit": "StaleForm",
     "engine.results": (
         "SECRET_DOTS Actor AttemptLog AttemptView AuditEntry CatalogDetails CatalogEntry"
@@ -185,7 +189,10 @@ __all__ = [
     "default_values",
     "did_you_mean",
     "load_presentation",
+    "not_yours",
     "parse_text",
+    "quoted",
+    "shortened",
 ]
 
 

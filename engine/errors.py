@@ -21,11 +21,26 @@ can help). Errors of a library are wrapped into one of these at the seam of that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 Kind = Literal["transient", "permanent", "unknown"]
 """Transient: try again. Permanent: trying again gives the same. Unknown: the effect may have
 happened, so only an idempotent operation may be tried again."""
+
+
+LONGEST_QUOTE: Final = 60
+"""Characters of somebody's text that a sentence of ours repeats."""
+
+
+def shortened(text: object) -> str:
+    """Return somebody's text, cut to what a sentence of ours bears."""
+    whole = str(text)
+    return whole if len(whole) <= LONGEST_QUOTE else whole[: LONGEST_QUOTE - 1] + "…"
+
+
+def quoted(text: object) -> str:
+    """Return somebody's text in quotes, cut to what a sentence of ours bears."""
+    return repr(shortened(text))
 
 
 class PaoError(Exception):

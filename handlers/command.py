@@ -10,9 +10,9 @@ from bot.app import Services
 from bot.listening import Call, listener
 from bot.messages import lists, menus, notices
 from bot.messages.lists import Query
-from engine import InvalidInput, did_you_mean
+from engine import InvalidInput, did_you_mean, quoted
 from handlers import forms, pages, recovery
-from handlers.words import LONGEST_WORD, Words, known_options, split
+from handlers.words import Words, known_options, split
 
 COMMAND: Final = "/pao"
 SCOPES: Final = ("mine", "team", "all")
@@ -41,7 +41,7 @@ async def on_command(call: Call) -> None:
     if found is None:
         meant = did_you_mean(words.name, SUB_COMMANDS)
         raise InvalidInput(
-            f"There is no command {words.name[:LONGEST_WORD]!r}.{meant}",
+            f"There is no command {quoted(words.name)}.{meant}",
             do="Write /pao help to see what there is",
         )
     known_options(words, found.options, found.usage)
@@ -73,7 +73,7 @@ async def _requests(call: Call, words: Words) -> None:
     scope, text = _scope(words)
     if text:
         raise InvalidInput(
-            f"`requests` does not know {text[:LONGEST_WORD]!r}.{did_you_mean(text, SCOPES)}",
+            f"`requests` does not know {quoted(text)}.{did_you_mean(text, SCOPES)}",
             do="Write: /pao requests [mine, team or all] [--status s]",
         )
     await pages.show(call, Query("requests", scope=scope, status=words.options.get("status")))

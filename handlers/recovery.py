@@ -16,7 +16,7 @@ from bot.messages import notices
 from bot.messages.blocks import section
 from bot.messages.card import card
 from bot.messages.text import code_block
-from engine import InvalidInput, NotFound, RequestView, StepView, did_you_mean
+from engine import InvalidInput, NotFound, RequestView, StepView, did_you_mean, quoted
 
 log = structlog.get_logger(__name__)
 
@@ -190,7 +190,7 @@ def _named(steps: Sequence[StepView], name: str) -> StepView:
             return step
     names = [step.name for step in steps]
     raise NotFound(
-        f"There is no step {name[:200]!r}.{did_you_mean(name, names)}",
+        f"There is no step {quoted(name)}.{did_you_mean(name, names)}",
         do=f"Its steps are: {', '.join(names[:20])}",
     )
 

@@ -4,10 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine import InvalidInput, did_you_mean
-
-LONGEST_WORD = 300
-"""Characters of a word that is shown back to its writer."""
+from engine import InvalidInput, did_you_mean, shortened
 
 _CURLY = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"'})
 _DASHES = re.compile(r"^[—–]+(?=\w)")
@@ -69,7 +66,7 @@ def known_options(words: Words, known: frozenset[str], usage: str) -> None:
         if name not in known:
             meant = did_you_mean(name, known)
             raise InvalidInput(
-                f"`{words.name}` has no option --{name[:LONGEST_WORD]}.{meant}",
+                f"`{words.name}` has no option --{shortened(name)}.{meant}",
                 do=f"Write: /pao {usage}",
             )
         if not value:

@@ -48,11 +48,6 @@ class Surroundings:
     narrowed: Mapping[str, Sequence[Json]] = field(default_factory=dict)
 
 
-def short(text: str) -> str:
-    """Quote a text, cut to what a message bears."""
-    return repr(text if len(text) <= 60 else text[:57] + "...")
-
-
 def sentence(text: str) -> str:
     """Make a sentence of a phrase."""
     return text[:1].upper() + text[1:].rstrip(".") + "."

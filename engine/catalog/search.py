@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.catalog.documents import slugify
-from engine.catalog.suggest import did_you_mean
-from engine.errors import InvalidInput, NotFound
+from engine.catalog.suggest import CATALOG_HINT, did_you_mean
+from engine.errors import InvalidInput, NotFound, quoted
 from engine.people.permissions import Action, document_subject, may
 from engine.results import Actor, CatalogDetails, CatalogEntry, Kind, Page
 from engine.store import catalog as store
@@ -94,7 +94,7 @@ async def details(
         raise await _not_found(connection, actor, name, kind, seen)
     if len(active) > 1:
         raise InvalidInput(
-            f"{name!r} is the name of more than one document",
+            f"{quoted(name)} is the name of more than one document",
             f"there is a {' and a '.join(row.kind for row in active)}",
             f"Say which, with --kind {active[0].kind}",
             field="kind",
@@ -147,7 +147,7 @@ async def _not_found(
     kind: str | None,
     inactive: Sequence[WholeRow],
 ) -> NotFound:
-    what = f"The catalog has no {kind or 'document'} {name!r}"
+    what = f"The catalog has no {kind or 'document'} {quoted(name)}"
     if inactive:
         return NotFound(
             what,
@@ -156,7 +156,7 @@ async def _not_found(
         )
     names = await store.visible_names(connection, _filters(actor, Wanted(kind=kind)))
     hint = did_you_mean(name, names).strip()
-    return NotFound(what, do=hint or "`pao catalog list` shows what there is")
+    return NotFound(what, do=hint or CATALOG_HINT)
 
 
 def _may_see(actor: Actor, row: WholeRow) -> bool:

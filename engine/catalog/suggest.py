@@ -6,11 +6,17 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import islice
 
+from engine.errors import quoted
+
 _MOST = 100
 """Names that are looked at closely; of more, only those that begin or end alike."""
 
 _CLOSE = 0.7
 """Similarity (0 to 1) from which a name is worth proposing; below, the guess irritates."""
+
+
+CATALOG_HINT = "See `pao catalog list`, or /pao catalog in Slack, for what there is"
+"""What to do where somebody named what the catalog does not have."""
 
 
 def closest(name: object, known: Iterable[str]) -> str | None:
@@ -32,4 +38,4 @@ def closest(name: object, known: Iterable[str]) -> str | None:
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?`, with its leading space, or nothing."""
     found = closest(name, known)
-    return f" Did you mean {found!r}?" if found else ""
+    return f" Did you mean {quoted(found)}?" if found else ""

@@ -7,10 +7,11 @@ from typing import Any
 
 from engine.catalog import fields as f
 from engine.catalog.conditions import same
-from engine.catalog.refusal import Refused, Surroundings, short
+from engine.catalog.refusal import Refused, Surroundings
 from engine.catalog.scalars import describe
 from engine.catalog.suggest import did_you_mean
 from engine.catalog.value_texts import plain_text
+from engine.errors import quoted
 
 Json = Any
 
@@ -81,4 +82,4 @@ def _not_an_option(value: Json, options: Sequence[f.Option]) -> str:
     texts = [option.text for option in options]
     shown = ", ".join(texts[:20]) + (f" and {len(texts) - 20} more" if len(texts) > 20 else "")
     hint = did_you_mean(f.option_text(value), texts)
-    return f"{short(f.option_text(value))} is not an option. Allowed: {shown or 'none'}.{hint}"
+    return f"{quoted(f.option_text(value))} is not an option. Allowed: {shown or 'none'}.{hint}"

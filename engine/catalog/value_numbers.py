@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import Any, Final
 
 from engine.catalog import fields as f
-from engine.catalog.refusal import Refused, Surroundings, short
+from engine.catalog.refusal import Refused, Surroundings
 from engine.catalog.scalars import LARGEST_INTEGER, SMALLEST_INTEGER, describe
+from engine.errors import quoted
 
 Json = Any
 
@@ -23,7 +24,7 @@ def parse_integer(_spec: f.IntegerField, text: str) -> int:
     """Read a whole number; raises Refused."""
     value = text.strip()
     if not _INTEGER.fullmatch(value):
-        raise Refused(f"{short(text)} is not a whole number.", "wrong_type")
+        raise Refused(f"{quoted(text)} is not a whole number.", "wrong_type")
     return int(value)
 
 
@@ -42,11 +43,11 @@ def parse_decimal(text: str) -> Decimal:
     """Read an exact decimal; raises Refused."""
     value = text.strip()
     if len(value) > 200 or not _DECIMAL.fullmatch(value):
-        raise Refused(f"{short(text)} is not a number.", "wrong_type")
+        raise Refused(f"{quoted(text)} is not a number.", "wrong_type")
     try:
         return bounded(Decimal(value))
     except InvalidOperation:
-        raise Refused(f"{short(text)} is not a number.", "wrong_type") from None
+        raise Refused(f"{quoted(text)} is not a number.", "wrong_type") from None
 
 
 def parse_number(_spec: f.BaseField, text: str) -> Decimal:

@@ -18,9 +18,10 @@ from engine.catalog import value_choices as choices
 from engine.catalog import value_moments as moments
 from engine.catalog import value_numbers as numbers
 from engine.catalog import value_texts as texts
-from engine.catalog.refusal import References, Refused, Surroundings, sentence, short
+from engine.catalog.refusal import References, Refused, Surroundings, sentence
 from engine.catalog.scalars import describe
 from engine.catalog.value_schema import value_problem
+from engine.errors import quoted
 
 __all__ = ["BY_TYPE", "References", "Refused", "Surroundings", "check_value", "parse_text"]
 
@@ -70,7 +71,7 @@ def check_value(spec: f.BaseField, value: Json, around: Surroundings) -> Json:
 def _parse_boolean(_spec: f.BooleanField, text: str) -> bool:
     word = text.strip().lower()
     if word not in _TRUE | _FALSE:
-        raise Refused(f"{short(text)} is neither yes nor no; write true or false.", "wrong_type")
+        raise Refused(f"{quoted(text)} is neither yes nor no; write true or false.", "wrong_type")
     return word in _TRUE
 
 

@@ -15,6 +15,7 @@ from engine.catalog.conditions import dropped_fields, same
 from engine.catalog.fields import BaseField, SecretField
 from engine.catalog.suggest import did_you_mean
 from engine.catalog.value_types import Refused, Surroundings, check_value, parse_text
+from engine.errors import quoted
 
 Json = Any
 
@@ -130,7 +131,9 @@ def _unknown(fields: Sequence[BaseField], raw: Mapping[str, Json]) -> dict[str, 
     known = {spec.name for spec in fields}
     return {
         name: FieldError(
-            name, f"There is no parameter {name!r}.{did_you_mean(name, known)}", "unknown_parameter"
+            name,
+            f"There is no parameter {quoted(name)}.{did_you_mean(name, known)}",
+            "unknown_parameter",
         )
         for name in raw
         if name not in known

@@ -12,6 +12,7 @@ from engine.catalog.documents import Dependency
 from engine.catalog.suggest import did_you_mean
 from engine.catalog.values import FieldError
 from engine.catalog.versions import satisfies
+from engine.errors import quoted
 from engine.people.permissions import Action, Subject, may
 from engine.requests.parameters import refuse
 from engine.results import Actor, Submission
@@ -88,7 +89,7 @@ def _unknown(asked: Sequence[Dependency], submission: Submission) -> list[FieldE
     return [
         FieldError(
             name,
-            f"There is no dependency {name!r}.{did_you_mean(name, known)}",
+            f"There is no dependency {quoted(name)}.{did_you_mean(name, known)}",
             "unknown_dependency",
         )
         for name in submission.dependencies

@@ -30,10 +30,10 @@ from uuid import UUID, uuid4
 from engine.catalog.documents import Access, Fulfillment, load_fulfillment, load_presentation
 from engine.catalog.fields import BaseField, SecretField
 from engine.catalog.steps import BaseStep
-from engine.catalog.suggest import did_you_mean
+from engine.catalog.suggest import CATALOG_HINT, did_you_mean
 from engine.catalog.values import Checked, check_values
 from engine.config import EngineConfig
-from engine.errors import Conflict, InvalidInput, NotFound
+from engine.errors import Conflict, InvalidInput, NotFound, quoted
 from engine.events import NewEvent
 from engine.foreign_json import clean_text, dump_json
 from engine.people.directory import personal_team
@@ -133,8 +133,8 @@ async def _item(connection: Connection, actor: Actor, submission: Submission) ->
     if item is None:
         known = await requests.names_of_items(connection)
         raise NotFound(
-            f"There is no catalog item {name!r}.{did_you_mean(name, known)}",
-            do="See `pao catalog list`, or /pao catalog in Slack",
+            f"There is no catalog item {quoted(name)}.{did_you_mean(name, known)}",
+            do=CATALOG_HINT,
             code="unknown_item",
         )
     if not may(actor, Action.REQUEST, document_subject(item.owner, item.access)):
@@ -180,7 +180,7 @@ def _refuse_unrequestable(item: ItemRow) -> None:
         raise NotFound(
             f"{item.display_name} is no longer in the catalog",
             "a sync of the catalog removed it",
-            "See `pao catalog list` for what there is",
+            CATALOG_HINT,
             code="item_removed",
         )
     if item.lifecycle != "active":

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from engine.catalog.fields import label_of
 from engine.catalog.suggest import did_you_mean
-from engine.errors import InvalidInput, NotFound
+from engine.errors import InvalidInput, NotFound, quoted
 from engine.people.permissions import Action, Denied, Subject, hidden, may, refusal
 from engine.requests.parameters import is_reference, references_in, with_dots
 from engine.results import (
@@ -105,7 +105,7 @@ async def logs(connection: Connection, request_id: UUID, step: str) -> list[Atte
     named = next((row for row in steps if step in (row.step_id, row.step_name)), None)
     if named is None:
         raise NotFound(
-            f"There is no step {step!r}.{did_you_mean(step, known)}",
+            f"There is no step {quoted(step)}.{did_you_mean(step, known)}",
             f"the steps are {', '.join(known) or 'none'}",
             code="unknown_step",
         )
@@ -156,9 +156,11 @@ def _filter(
     actor: Actor, scope: str, status: str | None, limit: int, cursor: str | None
 ) -> RequestFilter:
     if scope not in ("mine", "team", "all"):
-        raise InvalidInput(f"There is no scope {scope!r}", do="Use mine, team or all")
+        raise InvalidInput(f"There is no scope {quoted(scope)}", do="Use mine, team or all")
     if status is not None and status not in STATUSES:
-        raise InvalidInput(f"There is no status {status!r}", do=f"Use one of {', '.join(STATUSES)}")
+        raise InvalidInput(
+            f"There is no status {quoted(status)}", do=f"Use one of {', '.join(STATUSES)}"
+        )
     whose: dict[str, Any] = {}
     if actor.is_active:
         whose = _whose(actor, scope)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from engine import errors
-from engine.errors import Conflict, InvalidInput, PaoError, StepFailed, TemplateError
+from engine.errors import Conflict, InvalidInput, PaoError, StepFailed, TemplateError, quoted
 
 
 def test_an_error_says_what_why_and_what_to_do() -> None:
@@ -55,3 +55,9 @@ def test_a_failed_step_keeps_what_its_attempt_tells() -> None:
     )
     assert (error.error_type, error.message, error.kind) == ("http_error", "503", "transient")
     assert (error.details, error.retry_after) == ({"status": 503}, 2)
+
+
+def test_somebodys_text_is_repeated_in_quotes_and_in_part() -> None:
+    assert quoted("orders") == "'orders'"
+    assert quoted("line\nend") == repr("line\nend")
+    assert len(quoted("x" * 40_000)) == 62
