@@ -350,10 +350,13 @@ def _measure(services: Services, body: Mapping[str, Any], context: Mapping[str, 
 
 
 def _unforeseen(error: Exception) -> str:
-    """Say that Slack is busy, or log the error under a new id and say that."""
+    """Say that Slack is busy or away, or log the error under a new id and say that."""
     if isinstance(error, SlackApiError) and retry_after(error) is not None:
         log.warning("slack_rate_limited", error=str(error))
         return notices.SLACK_IS_BUSY
+    if isinstance(error, SlackApiError) and error.response.status_code >= 500:
+        log.warning("slack_away", error=str(error))
+        return notices.SLACK_IS_AWAY
     incident = secrets.token_hex(4)
     log.error("unexpected_error", incident=incident, exc_info=error)
     return notices.unexpected(incident)

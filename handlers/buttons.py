@@ -5,10 +5,11 @@ import re
 from slack_bolt.async_app import AsyncApp
 
 from bot.app import Services
-from bot.listening import Call, listener
+from bot.listening import Call, Work, listener
 from bot.messages import card, home, lists, menus, notices
 from bot.messages.blocks import modal
 from bot.messages.lists import Query
+from engine import NotFound, not_yours
 from handlers import forms, pages, recovery
 
 
@@ -94,6 +95,24 @@ async def _link(_: Call) -> None:
     """Slack opens the address; the click still wants its acknowledgement."""
 
 
+def _on_card(work: Work) -> Work:
+    """A card stands in the channel for all to see: who may not use it is told whom to ask.
+
+    The engine answers as it does to an id that somebody guessed, "not found, or not yours"; here
+    the person has the thing before their eyes.
+    """
+
+    async def clicked(call: Call) -> None:
+        try:
+            await work(call)
+        except NotFound as hidden:
+            if hidden.code != NotFound.default_code:
+                raise
+            raise not_yours() from hidden
+
+    return clicked
+
+
 _BUTTONS = {
     lists.REQUEST: _request,
     lists.DETAILS: _details,
@@ -102,12 +121,12 @@ _BUTTONS = {
     menus.MY_REQUESTS: _my_requests,
     menus.MY_SERVICES: _my_services,
     card.STATUS: _status,
-    card.SERVICE: _service,
-    card.SECRETS: _secrets,
-    card.RETRY: _retry,
-    card.RESUME: _resume,
-    card.RESOLVE: _resolve,
-    card.CANCEL: _cancel,
-    card.ABORT: _abort,
+    card.SERVICE: _on_card(_service),
+    card.SECRETS: _on_card(_secrets),
+    card.RETRY: _on_card(_retry),
+    card.RESUME: _on_card(_resume),
+    card.RESOLVE: _on_card(_resolve),
+    card.CANCEL: _on_card(_cancel),
+    card.ABORT: _on_card(_abort),
     notices.LINK: _link,
 }

@@ -83,6 +83,10 @@ SLACK_IS_BUSY: Final = (
     ":hourglass: Slack takes no more from this bot for the moment, because many people use it at "
     "once. Nothing was done; please try again in a minute."
 )
+SLACK_IS_AWAY: Final = (
+    ":hourglass: Slack does not do what this bot asks of it at the moment, so this could not be "
+    "shown. Please try again in a minute."
+)
 OLD_VIEW: Final = (
     "This window was made by an earlier release of the bot, so what you entered could not be "
     "taken. Please open it again with `/pao`."

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from engine.errors import Forbidden, NotFound, PaoError
+from engine.errors import Forbidden, NotFound, PaoError, shortened
 from engine.results import Actor
 
 
@@ -142,15 +142,20 @@ def refusal(action: Action) -> Forbidden:
     """Return the error for an action on a thing that the person can see."""
     return Forbidden(
         "You may not do this",
-        f"{action.value} is open to {in_words(TABLE[action])}",
+        f"it is for {in_words(TABLE[action])}",
         "Ask one of them",
     )
+
+
+def not_yours() -> Forbidden:
+    """Return the error for a click on what everybody in a channel sees, and not everybody may use."""
+    return refusal(Action.SEE_REQUEST)
 
 
 def hidden(kind: str, name: str) -> NotFound:
     """Return the error for a thing that does not exist or may not be seen: alike on purpose."""
     return NotFound(
-        f"{kind} {name}: not found, or not yours",
+        f"{kind} {shortened(name)}: not found, or not yours",
         do="Check the id, or ask who requested it",
     )
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.playground.faults import Fault
 from bot.playground.workspace import Message
 from tests.support.running_bot import RunningBot
 from tests.support.slack_twin import text_of
@@ -87,8 +88,6 @@ async def test_the_shortcut_opens_a_searchable_picker(bot: RunningBot) -> None:
 
 
 async def test_an_expired_trigger_leaves_a_button(bot: RunningBot) -> None:
-    from bot.playground.faults import Fault
-
     bot.twin.faults.next_calls("views.open", Fault("expired_trigger_id"))
     answer: Message = await bot.ask("alice", "request redis-cache")
 
@@ -100,6 +99,18 @@ async def test_a_rate_limit_is_told_in_words(bot: RunningBot) -> None:
     bot.twin.faults.rate_limit_next("views.open", retry_after=30)
 
     assert "please try again in a minute" in await bot.say("alice", "request redis-cache")
+
+
+async def test_slack_out_of_order_is_told_in_words(bot: RunningBot) -> None:
+    bot.twin.faults.next_calls("views.open", Fault("internal_error", 500))
+    assert "Slack does not do what" in await bot.say("alice", "request redis-cache")
+
+
+async def test_a_long_word_is_repeated_in_part(bot: RunningBot) -> None:
+    for text in ("x" * 500, "request " + "x" * 500, "status " + "x" * 500, "stats --" + "x" * 500):
+        answer = await bot.say("alice", text)
+        assert "x" * 40 in answer
+        assert "x" * 100 not in answer
 
 
 async def test_the_app_home_shows_what_is_mine(bot: RunningBot) -> None:

@@ -4,7 +4,7 @@ const EMOJI = {
   "+1": "👍", "-1": "👎", "100": "💯", alarm_clock: "⏰", ambulance: "🚑", anchor: "⚓",
   arrow_down: "⬇️", arrow_forward: "▶️", arrow_left: "⬅️", arrow_right: "➡️", arrow_up: "⬆️",
   arrows_counterclockwise: "🔄", back: "🔙", ballot_box_with_check: "☑️", bar_chart: "📊",
-  bell: "🔔", black_circle: "⚫️", blue_book: "📘", bomb: "💣", book: "📖", books: "📚",
+  bell: "🔔", black_circle: "⚫️", blue_book: "📘", bomb: "💣", boom: "💥", point_down: "👇", book: "📖", books: "📚",
   bookmark: "🔖", bow: "🙇", broom: "🧹", bucket: "🪣", bug: "🐛", bulb: "💡",
   building_construction: "🏗️", busts_in_silhouette: "👥", calendar: "📅", card_file_box: "🗃️",
   chart_with_upwards_trend: "📈", checkered_flag: "🏁", clap: "👏", clipboard: "📋",
