@@ -93,6 +93,8 @@ class Jira:
 
         found = await self._call(search)
         issues = found.get("issues") if isinstance(found, Mapping) else None
+        if not isinstance(issues, list):
+            raise _unreadable()
         return self._issue(issues[0]) if issues else None
 
     async def issue(self, key: str) -> Issue:
@@ -158,7 +160,7 @@ class Jira:
                 _time(fields.get("resolutiondate")),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise StepFailed("invalid_answer", "Jira answered with something else") from error
+            raise _unreadable() from error
 
     def _url(self, key: str) -> str:
         return f"{(self._settings.jira_url or '').rstrip('/')}/browse/{key}"
@@ -218,6 +220,10 @@ class Jira:
             client._fields_cache_value.update({name: name for name in FIELDS})  # noqa: SLF001
             self._own.client = client
         return client
+
+
+def _unreadable() -> StepFailed:
+    return StepFailed("invalid_answer", "Jira answered with something else than issues")
 
 
 def _check(settings: TicketSystemSettings) -> None:

@@ -30,7 +30,8 @@ RESOLVE: Final[Mapping[str, Json]] = {
     "close_code": "Solved (Permanently)",
     "close_notes": "Not needed any more.",
 }
-"""Incident states, as ServiceNow ships them: 1 new, 6 resolved, 7 closed."""
+"""An incident's states, as ServiceNow ships them: 1 new, 6 resolved, 7 closed. Other tables have
+their own, so their records are noted and left to people."""
 
 UNDER_WAY: Final = 60.0
 """Seconds in which a request without an answer may still make its record."""
@@ -79,10 +80,10 @@ class ServiceNowTickets:
         return self._ticket(str(ticket.external["table"]), record, ticket.template)
 
     async def comment(self, ticket: Ticket, text: str, *, close: bool = False) -> None:
-        """Add a work note, and resolve the record; one that is gone or refuses stays as it is."""
+        """Add a work note, and resolve an incident; what is gone or refuses stays as it is."""
         try:
             await self._call("PATCH", _path(ticket), {"work_notes": text})
-            if close:
+            if close and ticket.external.get("table") == "incident":
                 await self._call("PATCH", _path(ticket), RESOLVE)
         except StepFailed as error:
             # The instance may want other columns before a record is resolved.

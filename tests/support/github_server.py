@@ -68,6 +68,7 @@ class GitHubServer(FaultyServer):
     knows_details: bool = True
     refuses_details: bool = False
     lists_new_runs: bool = True
+    ends_runs_with: str | None = None
     runs: list[Run] = field(default_factory=list)
     dispatched: list[dict[str, Any]] = field(default_factory=list)
     not_modified: int = 0
@@ -133,6 +134,8 @@ class GitHubServer(FaultyServer):
 
     def begin(self, workflow: str, title: str, branch: str, inputs: Mapping[str, Any]) -> Run:
         run = Run(len(self.runs) + 1, workflow, title, branch, inputs, listed=self.lists_new_runs)
+        if self.ends_runs_with is not None:
+            run.end(self.ends_runs_with)
         self.runs.append(run)
         return run
 

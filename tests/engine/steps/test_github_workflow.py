@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from starlette.responses import JSONResponse, Response
 
 from engine.config import GitHubSettings
-from engine.errors import StepFailed
+from engine.errors import OutboundRefused, StepFailed
 from engine.steps.base import Completed, Waiting
 from engine.steps.github import GitHubWorkflow
 from engine.verifications.github import ArtifactExists, WorkflowStatus
@@ -373,6 +373,12 @@ class TestArtifacts:
         await self.outcome(step, github, ("outputs", {"outputs.json": b"{}"}))
         (received,) = github.blobs.received
         assert "authorization" not in received.headers
+
+    async def test_a_storage_on_the_inside_is_refused(self, step, github) -> None:
+        where = {"location": "https://169.254.169.254/latest"}
+        github.fault("GET", "/zip", Response(status_code=302, headers=where))
+        with pytest.raises(OutboundRefused):
+            await self.outcome(step, github, ("outputs", {"outputs.json": b"{}"}))
 
     async def test_another_artifact_is_taken_when_it_alone_has_outputs(self, step, github) -> None:
         done = await self.outcome(

@@ -189,11 +189,9 @@ async def test_errors_by_their_kind(cloud, step_at, response, kind, wait_for) ->
 async def test_an_answer_that_cannot_be_read_is_tried_again(cloud, step_at, response) -> None:
     cloud.fault("GET", "/search", response)
     step, context = step_at(cloud.url), Context(TEMPLATE)
-    try:
-        await step.start(context)
-    except StepFailed as error:
-        assert (error.error_type, error.kind) == ("invalid_answer", "unknown")
-        await step.start(context)
+    error = await failure(step.start(context))
+    assert (error.error_type, error.kind) == ("invalid_answer", "unknown")
+    await step.start(context)
     assert len(cloud.issues) == 1
 
 

@@ -94,6 +94,13 @@ async def test_a_record_that_is_not_needed_is_noted_and_resolved(system, service
     assert (record["work_notes"], record["state"]) == ("Not needed", "6")
 
 
+async def test_a_record_of_another_table_is_noted_only(system, servicenow) -> None:
+    ticket = await system.create(draft(table="sc_task"))
+    await system.comment(ticket, "Not needed", close=True)
+    (record,) = servicenow.records.values()
+    assert (record["work_notes"], record["state"]) == ("Not needed", "1")
+
+
 async def test_a_record_that_is_gone_or_refuses_stops_nothing(system, servicenow) -> None:
     ticket = await system.create(draft())
     servicenow.fault("PATCH", "/incident", Response(status_code=403), times=2)
