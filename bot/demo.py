@@ -25,7 +25,8 @@ from bot.playground.workspace import default_people, default_teams
 from bot.process import SlackAccess, bot_running, open_engine, running
 from bot.shipped import shipped
 from engine.catalog.founding import BRANCH, found_repository, replace_in_documents
-from engine.errors import ConfigurationError
+from engine.errors import ConfigurationError, StepFailed
+from engine.steps.terraform.environment import find_binary
 
 if TYPE_CHECKING:
     from bot.settings import Settings
@@ -58,6 +59,7 @@ async def demo_running(settings: Settings, *, port: int, say: Say) -> AsyncItera
         async with open_engine(settings) as engine:
             say("Reading the catalog")
             await _sync(engine, say)
+            _tell_of_terraform(settings, say)
             installation = Installation.from_manifest(manifest())
             playground = Playground(port=port, panel=Panel(engine), installation=installation)
             async with running(playground):
@@ -120,6 +122,14 @@ def _write_settings(path: Path, values: dict[str, Any]) -> None:
         "utf-8",
     )
     new.replace(path)
+
+
+def _tell_of_terraform(settings: Settings, say: Say) -> None:
+    """Say before the first order what the examples with Terraform will meet without it."""
+    try:
+        find_binary(settings.terraform_bin)
+    except StepFailed as missing:
+        say(f"{missing} Until then orders that use it fail and become tickets.")
 
 
 async def _sync(engine: Engine, say: Say) -> None:

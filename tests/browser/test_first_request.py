@@ -52,7 +52,7 @@ async def page() -> AsyncIterator[Page]:
         await browser.close()
 
 
-async def test_from_a_command_to_a_running_service(demo: Demo, page: Page):
+async def test_from_a_command_to_a_running_service(demo: Demo, page: Page) -> None:
     await page.goto(demo.url)
     await say(page, "/pao catalog bucket")
     catalog = page.get_by_test_id("ephemeral").last
@@ -93,7 +93,7 @@ async def test_from_a_command_to_a_running_service(demo: Demo, page: Page):
     await expect(page.get_by_test_id("ephemeral").last).to_contain_text("active")
 
 
-async def test_what_cannot_be_understood_is_answered_in_words(demo: Demo, page: Page):
+async def test_what_cannot_be_understood_is_answered_in_words(demo: Demo, page: Page) -> None:
     await page.goto(demo.url)
     await say(page, "/pao catlog")
     await expect(page.get_by_test_id("ephemeral").last).to_contain_text("catalog")

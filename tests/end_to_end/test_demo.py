@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.pao import Demo, Pao, end_group, new_pao
+from tests.support.pao import Demo, Pao, end_group, new_pao, stop, wait_for
 
 pytestmark = [pytest.mark.terraform, pytest.mark.xdist_group("demo")]
 
@@ -35,13 +36,13 @@ README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 BUCKET = ("--param", "bucket_name=orders-exports", "--param", "data_class=internal")
 
 
-def test_the_playground_answers_to_its_token_alone(demo: Demo):
+def test_the_playground_answers_to_its_token_alone(demo: Demo) -> None:
     with httpx.Client(follow_redirects=True) as browser:
         assert browser.get(demo.url.split("?")[0]).status_code in {401, 403}
         assert "<html" in browser.get(demo.url).text
 
 
-def test_an_order_by_command_line_ends_with_a_running_service(demo: Demo):
+def test_an_order_by_command_line_ends_with_a_running_service(demo: Demo) -> None:
     pao = demo.pao
     ordered = pao(
         *("request", "submit", "--item", "object-bucket", "--name", "exports", *BUCKET),
@@ -58,7 +59,7 @@ def test_an_order_by_command_line_ends_with_a_running_service(demo: Demo):
     assert service.json["deployed_resources"]
 
 
-def test_a_missing_parameter_is_named_and_nothing_is_ordered(demo: Demo):
+def test_a_missing_parameter_is_named_and_nothing_is_ordered(demo: Demo) -> None:
     pao = demo.pao
     refused = pao(
         *("request", "submit", "--item", "object-bucket", "--param", "bucket_name=exports"),
@@ -69,7 +70,23 @@ def test_a_missing_parameter_is_named_and_nothing_is_ordered(demo: Demo):
     assert "Traceback" not in refused.err
 
 
-def test_an_unknown_item_gets_a_suggestion(demo: Demo):
+def test_a_dry_run_shows_what_would_run_and_orders_nothing(demo: Demo):
+    pao = demo.pao
+    order = ("request", "submit", "--item", "object-bucket", *BUCKET, "--dry-run", "--wait")
+    before = pao("request", "list", "--output", "json", *pao.demo_options).json
+
+    shown = pao(*order, *pao.demo_options)
+    assert shown.code == 0, shown.err
+    assert "nothing was ordered" in shown.out
+    assert "infrastructure" in shown.out
+
+    planned = pao(*order, "--output", "json", *pao.demo_options).json
+    assert planned["dry_run"] is True
+    assert planned["request_id"] is None
+    assert pao("request", "list", "--output", "json", *pao.demo_options).json == before
+
+
+def test_an_unknown_item_gets_a_suggestion(demo: Demo) -> None:
     refused = demo.pao(
         *("request", "submit", "--item", "object-buckt", "--output", "json"),
         *demo.pao.demo_options,
@@ -78,7 +95,7 @@ def test_an_unknown_item_gets_a_suggestion(demo: Demo):
     assert "object-bucket" in refused.json["error"]["message"]
 
 
-def test_an_item_that_fails_falls_back_to_a_ticket_and_goes_on_by_hand(demo: Demo):
+def test_an_item_that_fails_falls_back_to_a_ticket_and_goes_on_by_hand(demo: Demo) -> None:
     pao = demo.pao
     failed = pao(
         *("request", "submit", "--item", "flaky-queue", "--param", "queue_name=events"),
@@ -99,7 +116,7 @@ def test_an_item_that_fails_falls_back_to_a_ticket_and_goes_on_by_hand(demo: Dem
     assert resolved.json["status"] == "completed"
 
 
-def test_what_the_readme_shows_works_when_it_is_copied(demo: Demo):
+def test_what_the_readme_shows_works_when_it_is_copied(demo: Demo) -> None:
     pao = demo.pao
     [(path, document)] = re.findall(r"^```yaml (\S+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     catalog = pao.data_dir / "demo" / "catalog"
@@ -118,7 +135,7 @@ def test_what_the_readme_shows_works_when_it_is_copied(demo: Demo):
         assert answer.out, line
 
 
-def test_a_second_demo_on_a_taken_port_says_what_to_do(demo: Demo, pao: Pao):
+def test_a_second_demo_on_a_taken_port_says_what_to_do(demo: Demo, pao: Pao) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])
         answer = pao("demo", "--port", port, "--no-browser")
@@ -128,7 +145,26 @@ def test_a_second_demo_on_a_taken_port_says_what_to_do(demo: Demo, pao: Pao):
     assert "Traceback" not in answer.err
 
 
-def test_the_demo_ends_by_interrupt_and_starts_again_with_what_was_kept(run_folder: Path):
+def test_a_demo_without_terraform_says_so_and_goes_on(run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "git").symlink_to(str(shutil.which("git")))
+    pao = new_pao(run_folder, "demo-bare")
+    process = pao.start("demo", "--port", "0", "--no-browser", PATH=str(tmp_path))
+    try:
+        told = wait_for(process, re.compile(r"There is no terraform or tofu .* become tickets\."))
+        assert "Install Terraform or OpenTofu" in told[0]
+        assert stop(process) == 0
+    finally:
+        end_group(process)
+
+
+def test_a_demo_without_git_says_what_to_install(run_folder: Path, tmp_path: Path) -> None:
+    answer = new_pao(run_folder, "demo-no-git")("demo", "--no-browser", PATH=str(tmp_path))
+    assert answer.code == 2
+    assert "Install git" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_the_demo_ends_by_interrupt_and_starts_again_with_what_was_kept(run_folder: Path) -> None:
     pao = new_pao(run_folder, "demo-twice")
     with pao.demo() as first:
         assert pao("catalog", "list", "--output", "json", *pao.demo_options).json["items"]

@@ -44,13 +44,13 @@ def command_lines() -> list[tuple[str, str]]:
 def test_a_command_line_of_the_pages_is_one(page: str, line: str) -> None:
     del page
     arguments = shlex.split(line.replace(".venv/bin/", ""))[1:]
-    command: click.Command = pao
+    group: click.Command = pao
     context = click.Context(pao, info_name="pao")
-    while isinstance(command, click.Group):
-        name, command, arguments = command.resolve_command(context, arguments)
-        assert command is not None
-        context = click.Context(command, parent=context, info_name=name)
-    parsed = command.make_context(str(context.info_name), arguments)
+    while isinstance(group, click.Group):
+        name, below, arguments = group.resolve_command(context, arguments)
+        assert below is not None
+        group, context = below, click.Context(below, parent=context, info_name=name)
+    parsed = group.make_context(str(context.info_name), arguments)
     assert parsed.params
 
 
