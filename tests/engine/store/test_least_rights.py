@@ -109,6 +109,16 @@ async def test_terraform_gets_in_by_the_function_that_only_the_application_may_c
     assert await terraform_dsn(roles.app, [KEY])
 
 
+async def test_the_application_can_number_rows_in_every_table(roles: Roles) -> None:
+    await made(roles)
+    async with await psycopg.AsyncConnection.connect(roles.app, autocommit=True) as app:
+        found = await app.execute(
+            b"SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'"
+            b" AND NOT has_sequence_privilege(quote_ident(sequencename), 'USAGE')"
+        )
+        assert await found.fetchall() == []
+
+
 @pytest.mark.parametrize(
     "statement",
     [
