@@ -20,7 +20,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncConnectionErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from bot.background import Background
 from bot.identity import Identity
@@ -29,6 +29,9 @@ from engine import ConfigurationError, Engine, Unreachable
 SLACK_API: Final = "https://slack.com/api/"
 CALL_SECONDS: Final = 10
 """How long one call of the Web API may take."""
+
+LARGEST_BODY: Final = 2 << 20
+"""Bytes of a request from Slack; the largest views have 250 kB."""
 
 REFUSED_TOKEN: Final = frozenset(
     {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "not_allowed_token_type"}
@@ -115,8 +118,19 @@ def build_app(services: Services, *, signing_secret: str | None = None) -> Async
 
 
 def http_endpoint(app: AsyncApp) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint for `/slack/events`; Bolt checks the signature and the time in it."""
-    return AsyncSlackRequestHandler(app).handle
+    """Return the endpoint for `/slack/events`; Bolt checks the signature and the time in it.
+
+    Bolt reads a whole body before it can check: so its length must be said, and is bounded, first.
+    """
+    handler = AsyncSlackRequestHandler(app)
+
+    async def answer(request: Request) -> Response:
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal() or len(length) > 10 or int(length) > LARGEST_BODY:
+            return PlainTextResponse(f"At most {LARGEST_BODY} bytes, announced.", status_code=413)
+        return await handler.handle(request)
+
+    return answer
 
 
 def kind_of(body: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from bot.app import Services, build_app, http_endpoint, slack_client
+from bot.app import LARGEST_BODY, Services, build_app, http_endpoint, slack_client
 from bot.listening import Call, listener
 from bot.process import running
 from bot.serving import AsgiServer
@@ -24,6 +24,10 @@ async def twin() -> AsyncIterator[SlackTwin]:
 
 async def on_command(call: Call) -> None:
     await call.say("heard over HTTP")
+
+
+async def _unannounced() -> AsyncIterator[bytes]:
+    yield b"payload="
 
 
 def server_of(twin: SlackTwin, services: Services, signing_secret: str | None) -> AsgiServer:
@@ -48,6 +52,9 @@ async def test_only_what_slack_has_signed_is_heard(twin: SlackTwin, signed: bool
         async with httpx.AsyncClient() as stranger:
             address = f"http://127.0.0.1:{server.port}/slack/events"
             assert (await stranger.post(address, data=TYPED)).status_code == 401
+            large = await stranger.post(address, content=bytes(LARGEST_BODY + 1))
+            assert large.status_code == 413
+            assert (await stranger.post(address, content=_unannounced())).status_code == 413
 
     told = "\n".join(text_of(message) for message in twin.ephemerals("alice"))
     assert ("heard over HTTP" in told) is signed
