@@ -102,6 +102,21 @@ class LazyGroup(click.Group):
         self.callback = _remember
         self._lazy = commands
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; click looks for what was meant only among commands it has imported."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if args[0] in self._lazy or args[0].startswith("-"):
+                raise
+            from engine.catalog.suggest import did_you_mean
+            from engine.errors import quoted
+
+            error.message = f"No such command {quoted(args[0])}.{did_you_mean(args[0], self._lazy)}"
+            raise click.UsageError(error.message, ctx) from error
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """All names, in the order of the table."""
         return list(self._lazy)

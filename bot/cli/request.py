@@ -89,6 +89,9 @@ async def submit(
                 idempotency_key=idempotency_key or f"cli:{uuid4()}",
             ),
         )
+        if dry_run:
+            _print_dry_run(invocation, view)
+            return DONE
         return await _end(invocation, engine, view, follow=follow)
 
 
@@ -423,6 +426,18 @@ def _print(invocation: Invocation, view: RequestView, *, steps: bool) -> None:
             "\nGo on with `pao request resume`, `retry`, `skip` or `resolve`"
             f" {view.request_id}, or end it with `abort`."
         )
+
+
+def _print_dry_run(invocation: Invocation, view: RequestView) -> None:
+    """Print what would run. What was not made has no ids."""
+    data = {**asdict(view), "request_id": None, "instance_id": None, "dry_run": True}
+    shown = {name: data[name] for name in _SHOWN if data.get(name) is not None}
+    for gone in ("status", "created_at"):
+        shown.pop(gone)
+    parts = ["Dry run: nothing was ordered. This would run:", lines(shown)]
+    if view.steps:
+        parts.append(table([asdict(step) for step in view.steps], ["name", "type", "depends_on"]))
+    invocation.output.record(data, text="\n\n".join(parts))
 
 
 _SHOWN = [

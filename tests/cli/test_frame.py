@@ -61,6 +61,12 @@ def test_an_unknown_command_is_wrong_usage(pao: Pao) -> None:
     assert "No such command 'nonsense'" in answer.err
 
 
+def test_a_mistyped_command_gets_a_suggestion(pao: Pao) -> None:
+    answer = pao("catlog")
+    assert answer.code == 2
+    assert "Did you mean 'catalog'?" in answer.err
+
+
 def test_a_wrong_setting_is_wrong_usage(pao: Pao) -> None:
     answer = pao("config", "show", PAO_HTTP_PORT="x")
     assert (answer.code, answer.out) == (2, "")
