@@ -81,6 +81,8 @@ class ClaimLoop:
             return
 
     async def _seconds_to_next(self) -> float:
+        if not self._work.free:
+            return TICK  # the end of a step wakes the loop
         seconds = await through_outage(self._work.seconds_to_next, limit=self._outage)
         if seconds is None or seconds <= 0:
             # What is due and was not claimed waits for a slot, whose end wakes the loop.

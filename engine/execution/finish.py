@@ -19,7 +19,7 @@ from typing import Final
 
 import structlog
 
-from engine.errors import PaoError
+from engine.errors import PaoError, Unavailable
 from engine.store import execution
 from engine.store.execution import Finish, Finished
 from engine.store.pool import Pool, retried_on_conflict, through_outage, transaction
@@ -80,8 +80,16 @@ class Finisher:
             done = await through_outage(
                 lambda: write_finishes(self._pool, finishes), limit=self._outage_seconds
             )
+        except Unavailable as error:
+            _refuse(batch, error)
+            return
         except PaoError as error:
             await self._one_by_one(batch, error)
+            return
+        except Exception as error:  # the edge of the loop: the next ones must still be written
+            log.exception("finish_crashed")
+            message = f"{type(error).__name__}: {error}"
+            await self._one_by_one(batch, PaoError("The result cannot be stored", message))
             return
         written = {one.id: one for one in done}
         for waiting in batch:
@@ -90,8 +98,7 @@ class Finisher:
     async def _one_by_one(self, batch: Sequence[_Waiting], error: PaoError) -> None:
         """One finish that cannot be stored must not take the others with it."""
         if len(batch) == 1:
-            if not batch[0].written.done():
-                batch[0].written.set_exception(error)
+            _refuse(batch, error)
             return
         for waiting in batch:
             await self._flush([waiting])
@@ -102,6 +109,12 @@ async def write_finishes(pool: Pool, finishes: Sequence[Finish]) -> list[Finishe
     """Write finishes in one transaction; what is not returned was not ours any more."""
     async with transaction(pool) as connection:
         return await execution.finish(connection, finishes)
+
+
+def _refuse(batch: Sequence[_Waiting], error: PaoError) -> None:
+    for waiting in batch:
+        if not waiting.written.done():
+            waiting.written.set_exception(error)
 
 
 def _answer(waiting: _Waiting, finished: Finished | None) -> None:

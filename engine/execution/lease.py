@@ -62,6 +62,8 @@ class Lease:
     token: int
     trusted_until: float
     task: asyncio.Task[None] | None = None
+    predecessor: asyncio.Task[None] | None = None
+    """Who carried the step in this process before it was lost, and may not have ended yet."""
     is_lost: bool = False
     is_cancelled: bool = False
 
@@ -69,6 +71,17 @@ class Lease:
         """Raise LeaseLost unless the step is certainly still ours."""
         if self.is_lost or time.monotonic() >= self.trusted_until:
             raise LeaseLost("The step's lease is gone", "another worker may have it")
+
+    async def alone(self) -> None:
+        """Wait until whoever carried the step here before has ended."""
+        if self.predecessor is not None:
+            await asyncio.wait([self.predecessor])
+
+    def lose(self) -> None:
+        """Somebody else has the step: stop carrying it."""
+        log.warning("lease_lost", step=str(self.step_id))
+        self.is_lost = True
+        self.interrupt()
 
     def interrupt(self) -> None:
         """Cancel the task that carries the step."""
@@ -99,13 +112,17 @@ class Leases:
 
     def hold(self, claims: Sequence[Claim], asked_at: float) -> list[Lease]:
         """Take in claims that were asked for at `asked_at` (monotonic)."""
-        until = self._trust(asked_at)
-        leases = [
-            Lease(claim.id, claim.lease_token, until, is_cancelled=claim.phase == "cancel")
-            for claim in claims
-        ]
-        self._held |= {lease.step_id: lease for lease in leases}
-        return leases
+        return [self._hold(claim, self._trust(asked_at)) for claim in claims]
+
+    def _hold(self, claim: Claim, until: float) -> Lease:
+        lease = Lease(claim.id, claim.lease_token, until, is_cancelled=claim.phase == "cancel")
+        earlier = self._held.get(claim.id)
+        if earlier is not None and earlier.task is not None:
+            # Lost and claimed again by this very worker, before a renewal could tell.
+            lease.predecessor = earlier.task
+            earlier.lose()
+        self._held[claim.id] = lease
+        return lease
 
     def release(self, lease: Lease) -> None:
         """Forget a step that is finished or lost."""
@@ -129,9 +146,7 @@ class Leases:
         if renewed is None:
             # A finish that is being written ends the lease too: then no task carries the step.
             if self._held.get(lease.step_id) is lease and lease.task is not None:
-                log.warning("lease_lost", step=str(lease.step_id))
-                lease.is_lost = True
-                lease.interrupt()
+                lease.lose()
             return
         lease.trusted_until = self._trust(asked_at)
         if renewed.is_cancelled and not lease.is_cancelled:

@@ -5,6 +5,9 @@
 The tasks are owned here: a stop claims no more, lets what runs go on for the grace, then cancels it
 and gives the steps back at once, without using up their attempts. A kill says nothing and the leases
 run out. Waiting steps hold nothing: no task, no slot, no lease.
+
+A step whose turn is over and waits to be written gives its slot free, so the next ones are claimed
+and run while the flusher writes; as many may wait as there are slots.
 """
 
 from __future__ import annotations
@@ -59,6 +62,7 @@ class Work:
         self._leases = Leases(around.pool, lease)
         self._finisher = Finisher(around.pool, outage_seconds=outage.total_seconds())
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unwritten = 0
         self._is_stopping = False
 
     def start(self) -> None:
@@ -85,13 +89,19 @@ class Work:
         """Whether nothing is carried."""
         return not self._tasks
 
+    @property
+    def free(self) -> int:
+        """How many steps there is room for."""
+        running = len(self._tasks) - min(self._unwritten, self._slots)
+        return 0 if self._is_stopping else max(self._slots - running, 0)
+
     async def claim(self) -> bool:
         """Claim into the free slots; say whether there may be more that is due.
 
         Raises Unavailable when the database is away.
         """
-        free = self._slots - len(self._tasks)
-        if free <= 0 or self._is_stopping:
+        free = self.free
+        if not free:
             return False
         asked_at = time.monotonic()
         async with transaction(self._around.pool) as connection:
@@ -149,7 +159,7 @@ class Work:
             try:
                 finish = await self._turn(claim, request, kept, lease)
                 lease.task = None  # nothing interrupts a step whose turn is over
-                await self._write(finish)
+                await self._write_beside(finish)
             except LeaseLost:
                 log.warning("step_lost", attempt=claim.attempt_count)
             finally:
@@ -163,6 +173,7 @@ class Work:
         lease: Lease,
     ) -> Finish:
         try:
+            await lease.alone()
             return await run_claim(self._around, claim, request, kept, lease)
         except asyncio.CancelledError:
             if not self._is_stopping:
@@ -180,6 +191,14 @@ class Work:
                 await write_finishes(self._around.pool, back)
         except PaoError as error:
             log.warning("steps_not_given_back", error=str(error))
+
+    async def _write_beside(self, finish: Finish) -> None:
+        self._unwritten += 1
+        self._on_change()
+        try:
+            await self._write(finish)
+        finally:
+            self._unwritten -= 1
 
     async def _write(self, finish: Finish) -> None:
         try:

@@ -21,6 +21,7 @@ import structlog
 from engine.errors import Unavailable
 from engine.store import queries
 from engine.store.pool import Connection, connect, driver_errors
+from engine.store.uninterrupted import heeding_cancellation
 
 SILENCE_SECONDS = 30.0
 """A silent connection is asked whether it lives."""
@@ -81,6 +82,7 @@ async def _notifications(connection: Connection) -> AsyncGenerator[Woken, None]:
         while True:
             async for notify in connection.notifies(timeout=SILENCE_SECONDS):
                 yield Woken(notify.channel, notify.payload)
-            await connection.execute(alive)
+            with heeding_cancellation():
+                await connection.execute(alive)
     except psycopg.Error as error:
         log.warning("listen_lost", error=str(error).strip())

@@ -49,7 +49,7 @@ from engine.errors import (
     PaoError,
     Unavailable,
 )
-from engine.store.uninterrupted import uninterrupted
+from engine.store.uninterrupted import heeding_cancellation, uninterrupted
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -126,7 +126,7 @@ def new_pool(
     """Return a closed pool; `await open_pool(pool)` and `await close_pool(pool)` are its life."""
     return AsyncConnectionPool(
         conninfo(dsn, application, pooled=pooled),
-        kwargs={"prepare_threshold": None if pooled else 1, "autocommit": False},
+        kwargs={"prepare_threshold": None if pooled else 1},
         min_size=1,
         max_size=max_size,
         open=False,
@@ -167,9 +167,10 @@ async def connect(
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """Check out a connection and give one transaction: committed at the end, else rolled back."""
-    with driver_errors():
+    with driver_errors(), heeding_cancellation() as heed:
         async with pool.connection() as connection:
             yield connection
+            heed()
             await uninterrupted(connection.commit())
 
 
@@ -270,10 +271,18 @@ def wrapped(error: psycopg.Error) -> PaoError:
 
 async def _configure(connection: Connection) -> None:
     """Exact numbers out of JSON, and nothing into it that PostgreSQL's JSON does not know."""
-    set_json_loads(functools.partial(json.loads, parse_float=Decimal), connection)
+    set_json_loads(_loads, connection)
     set_json_dumps(
         functools.partial(json.dumps, allow_nan=False, default=_plain_number), connection
     )
+
+
+def _loads(text: str | bytes) -> Any:
+    # One decoder for all: json.loads makes a new one for each value with options.
+    return _DECODER.decode(text if isinstance(text, str) else text.decode())
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal)
 
 
 def _plain_number(value: Any) -> int | float:

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from engine.errors import InvalidInput
 from engine.foreign_json import clean
 from engine.store.pool import Connection, driver_errors
+from engine.store.uninterrupted import heeding_cancellation
 
 T = TypeVar("T")
 Params = Mapping[str, Any]
@@ -22,7 +23,7 @@ Params = Mapping[str, Any]
 
 async def rows(connection: Connection, query: str, params: Params, row: type[T]) -> list[T]:
     """Run a query and return all its rows as `row`."""
-    with driver_errors():
+    with driver_errors(), heeding_cancellation():
         async with connection.cursor(row_factory=class_row(row)) as cursor:
             await cursor.execute(query, params)
             return await cursor.fetchall()
@@ -36,7 +37,7 @@ async def row_or_none(connection: Connection, query: str, params: Params, row: t
 
 async def values(connection: Connection, query: str, params: Params) -> list[Any]:
     """Run a query of one column and return its values."""
-    with driver_errors():
+    with driver_errors(), heeding_cancellation():
         cursor = await connection.execute(query, params)
         return [row[0] for row in await cursor.fetchall()]
 
@@ -49,7 +50,7 @@ async def value(connection: Connection, query: str, params: Params) -> Any:
 
 async def run(connection: Connection, query: str, params: Params) -> int:
     """Run a statement and return how many rows it touched."""
-    with driver_errors():
+    with driver_errors(), heeding_cancellation():
         cursor = await connection.execute(query, params)
         return cursor.rowcount
 

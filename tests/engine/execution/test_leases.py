@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import PaoError
 from engine.execution.finish import Finisher
 from engine.execution.lease import Lease, LeaseLost, Leases
 from engine.steps.base import Completed, StepContext, Waiting
@@ -256,3 +257,52 @@ def _deep(levels: int) -> Any:
     for _ in range(levels):
         value = [value]
     return value
+
+
+async def test_a_step_that_comes_back_to_the_worker_that_lost_it_is_carried_once(
+    bench: Workbench,
+) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+    carried: list[str] = []
+
+    async def stale(_: StepContext) -> Completed:
+        begun.set()
+        carried.append("stale begins")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            carried.append("stale ends")
+            ended.set()
+        return Completed({"from": "stale"})
+
+    async def fresh(_: StepContext) -> Completed:
+        carried.append("fresh begins")
+        return Completed({"from": "fresh"})
+
+    bench.script["a"] = [stale, fresh]
+    request = await bench.request([step("a")])
+    # The lease is so long that no renewal tells of the loss.
+    async with bench.carrying(lease=timedelta(seconds=60)) as carrier:
+        await begun.wait()
+        await expire(bench)
+        await bench.reap()
+        carrier.wake()
+        done = await bench.ended(request)
+        await ended.wait()
+    assert done.outputs == {"from": "fresh"}
+    assert carried == ["stale begins", "stale ends", "fresh begins"]
+
+
+async def test_a_finish_that_breaks_the_writer_holds_up_no_other(bench: Workbench) -> None:
+    for n in range(2):
+        await bench.request([step("a")], item=f"item-{n}")
+    bad, good = await claim(bench, "w", limit=2)
+    finisher = Finisher(bench.pool, outage_seconds=5)
+    finisher.start()
+    broken = finisher.write(Finish(bad.id, bad.lease_token, "completed", error_type=object()))  # type: ignore[arg-type]
+    writes = await asyncio.gather(broken, finisher.write(completed(good)), return_exceptions=True)
+    await finisher.stop()
+    assert isinstance(writes[0], PaoError)
+    assert writes[1] is not None
+    assert not isinstance(writes[1], BaseException)
