@@ -12,7 +12,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import structlog
@@ -20,11 +20,13 @@ import structlog
 from engine.config import EngineConfig
 from engine.dispatch.apscheduler import PeriodicJobs
 from engine.dispatch.loop import ClaimLoop
-from engine.dispatch.periodic import periodic_jobs
-from engine.errors import ConfigurationError, PaoError
+from engine.dispatch.periodic import Job, periodic_jobs
+from engine.errors import PaoError
 from engine.execution.run import Surroundings
 from engine.execution.tickets import Tickets
 from engine.execution.work import Work
+from engine.service import Service
+from engine.store.pool import Pool
 from engine.tickets.registry import TicketRegistry
 
 log = structlog.get_logger(__name__)
@@ -69,6 +71,10 @@ class Carrier:
         """The loop's task, None while stopped."""
         return self._running
 
+    def wake(self) -> None:
+        """Look at once whether something is due."""
+        self._woken.set()
+
     async def start(self) -> None:
         """Begin to claim."""
         if self._running is None:
@@ -103,15 +109,17 @@ class Dispatcher:
         config: EngineConfig,
         sync: Callable[[], Awaitable[object]],
     ) -> None:
-        if config.dispatcher != "apscheduler":
-            raise ConfigurationError(
-                f"The dispatcher {config.dispatcher!r} is not available in this version",
-                do="Set PAO_DISPATCHER to apscheduler",
-            )
         self._carrier = Carrier(around, systems, config)
-        self._jobs = PeriodicJobs(
-            around.pool, owner_name(), periodic_jobs(around.pool, config, sync)
-        )
+        self._jobs = self._clock(around.pool, config, periodic_jobs(around.pool, config, sync))
+
+    def _clock(self, pool: Pool, config: EngineConfig, jobs: Sequence[Job]) -> Service:
+        """Return what runs the periodic jobs: the only difference between the two dispatchers."""
+        if config.dispatcher == "apscheduler":
+            return PeriodicJobs(pool, owner_name(), jobs)
+        from engine.dispatch.procrastinate import ProcrastinateJobs  # noqa: PLC0415 (slow to import)
+
+        direct = config.database_direct_url or config.database_url
+        return ProcrastinateJobs(pool, direct, owner_name(), jobs, self._carrier.wake)
 
     async def wait(self) -> None:
         """Return when the dispatcher was stopped; raises why it cannot go on (Unavailable)."""

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from engine import ConfigurationError, Engine, RequestView, Submission, Unavailable
+from engine import Engine, RequestView, Submission, Unavailable
 from engine.dispatch.apscheduler import PeriodicJobs
 from engine.dispatch.base import Dispatcher
 from engine.dispatch.drive import drive
 from engine.dispatch.periodic import Job, apply_retention, run_job
+from engine.dispatch.procrastinate import ProcrastinateJobs
 from engine.steps.base import Completed, StepContext, Waiting
 from engine.store.pool import Connection, Pool, connect
 from tests.support.engines import ALICE, MANUAL, add_item, automation, config
@@ -51,10 +52,76 @@ async def test_the_engine_keeps_the_service_protocol(dsn: str, tmp_path: Path) -
     await engine.stop()
 
 
-async def test_the_other_dispatcher_is_refused_in_words(dsn: str, tmp_path: Path) -> None:
-    async with Engine(config(dsn, tmp_path, dispatcher="procrastinate")) as engine:
-        with pytest.raises(ConfigurationError, match="not available in this version"):
-            engine.dispatcher()
+async def test_the_other_dispatcher_keeps_the_service_protocol(bench: Workbench) -> None:
+    settings = replace(bench.config, dispatcher="procrastinate")
+    await keeps_the_service_protocol(
+        lambda: Dispatcher(bench.around, bench.systems, settings, nothing)
+    )
+
+
+async def test_ticks_wake_and_run_the_jobs_and_leave_nothing_behind(
+    dsn: str, pool: Pool, connection: Connection
+) -> None:
+    woken, ran = asyncio.Event(), asyncio.Event()
+
+    async def run() -> None:
+        ran.set()
+
+    async def is_gone() -> bool:
+        cursor = await connection.execute("SELECT count(*) FROM procrastinate_jobs")
+        return await cursor.fetchone() == (0,)
+
+    jobs = ProcrastinateJobs(pool, dsn, "me", [Job("job", timedelta(seconds=1), run)], woken.set)
+    await jobs.start()
+    async with asyncio.timeout(30):
+        await woken.wait()
+        await ran.wait()
+    await jobs.stop()
+    await eventually(is_gone)
+
+
+async def test_ticks_come_back_when_the_worker_of_procrastinate_lost_its_connections(
+    dsn: str, pool: Pool, connection: Connection
+) -> None:
+    ticks = 0
+
+    def count() -> None:
+        nonlocal ticks
+        ticks += 1
+
+    jobs = ProcrastinateJobs(pool, dsn, "me", [Job("job", timedelta(seconds=1), nothing)], count)
+    await jobs.start()
+    await eventually(lambda: ticks > 0, within=30)
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'pao-procrastinate'"
+    )
+    before = ticks
+    await eventually(lambda: ticks > before + 1, within=30)
+    await jobs.stop()
+
+
+async def test_the_jobs_of_a_worker_that_is_gone_are_removed(
+    dsn: str, pool: Pool, connection: Connection
+) -> None:
+    await connection.execute(
+        "WITH gone AS (INSERT INTO procrastinate_workers (last_heartbeat)"
+        "              VALUES (now() - interval '1 hour') RETURNING id)"
+        " INSERT INTO procrastinate_jobs (queue_name, task_name, status, worker_id)"
+        " SELECT 'pao', 'pao:tick', 'doing', id FROM gone"
+    )
+
+    async def are_removed() -> bool:
+        cursor = await connection.execute(
+            "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing' AND queueing_lock IS NULL"
+        )
+        return await cursor.fetchone() == (0,)
+
+    job = Job("job", timedelta(seconds=1), nothing)
+    jobs = ProcrastinateJobs(pool, dsn, "me", [job], lambda: None)
+    await jobs.start()
+    await eventually(are_removed, within=30)
+    await jobs.stop()
 
 
 async def test_a_submission_wakes_a_worker_without_waiting_for_its_tick(
