@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test check lint types imports lock picture clean
+.PHONY: install install-dev demo test check lint types imports lock picture bench clean
 
 install: $(VENV)/installed
 
@@ -32,6 +32,10 @@ imports: install-dev
 # The pictures in docs/images, taken by the browser test on its way.
 picture: install-dev
 	PICTURE_FOLDER=docs/images $(VENV)/bin/python -m pytest -n 0 tests/browser -k running_service
+
+# Ratios to what runs beside, on a durable PostgreSQL of its own: bench/README.md.
+bench: install-dev
+	$(VENV)/bin/python -m bench.engine $(BENCH)
 
 # Resolved for every platform; hashes, and neither addresses nor paths of this machine.
 lock: install-dev
