@@ -30,17 +30,20 @@ class Forgetful:
 
 @pytest.fixture
 async def system(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> Forgetful:
-    """It has been asked once, when the request failed."""
+    """It takes the place of one that was down when the request failed."""
     forgetful = Forgetful()
-    monkeypatch.setattr(bench.tickets, "create", forgetful.create)
+    bench.tickets.down = True
     bench.script["a"] = [fail("the cloud is full", kind="permanent")]
     await bench.run(await bench.request([step("a")]))
+    monkeypatch.setattr(bench.tickets, "create", forgetful.create)
+    await bench.connection.execute("UPDATE outbox SET due = clock_timestamp()")
     return forgetful
 
 
 async def test_the_next_try_knows_and_waits_as_long_as_it_was_asked_to(
     bench: Workbench, system: Forgetful
 ) -> None:
+    assert await bench.outbox().work() == 1
     row = await bench.connection.execute(
         "SELECT due > clock_timestamp() + interval '500 s' FROM outbox WHERE done_at IS NULL"
     )
@@ -65,6 +68,5 @@ async def test_an_item_that_another_worker_has_remembers_nothing(
         raise LeaseLost("gone")
 
     monkeypatch.setattr(bench.tickets, "create", create)
-    await bench.connection.execute("UPDATE outbox SET due = clock_timestamp()")
     assert await bench.outbox().work() == 1
     assert seen
