@@ -24,7 +24,7 @@ from engine.requests import views
 from engine.results import RequestView
 from engine.store import execution
 from engine.store.listen import listen
-from engine.store.pool import Pool, through_outage, transaction
+from engine.store.pool import Pool, snapshot, through_outage
 from engine.tickets.registry import TicketRegistry
 
 ENDED: Final = frozenset({"completed", "failed", "cancelled", "aborted"})
@@ -105,7 +105,8 @@ async def _first_to_end(
 
 
 async def _look(pool: Pool, request_id: UUID) -> tuple[RequestView, bool]:
-    async with transaction(pool) as connection:
+    # One moment for both: else a request could fail, or its ticket be made, in between.
+    async with snapshot(pool) as connection:
         progress = await execution.progress(connection, request_id)
         view = await views.view(connection, request_id)
     has_ended = view.status in ENDED and not (progress and progress.has_untried)

@@ -2,7 +2,8 @@
 
 A job is a coroutine function that does one round. Jobs that must not run twice at a time across
 processes are guarded by the `leaders` table: whoever moves the job's next time forward runs it.
-The others (the reaper) are safe anywhere, because their statements lock what they take.
+The others are safe anywhere: the reaper's statements lock what they take, and leftovers lie on each
+machine's own disk.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final
 import structlog
 
 from engine.config import EngineConfig
+from engine.execution.leftovers import sweep
 from engine.execution.reaper import reap
 from engine.store import form_sessions, periodic
 from engine.store.pool import Pool, transaction
@@ -51,8 +53,12 @@ def periodic_jobs(
     async def forget_old() -> None:
         await apply_retention(pool, config.retention)
 
+    async def remove_leftovers() -> None:
+        await sweep(pool, config.data_dir)
+
     jobs = [
         Job("reaper", config.lease / 3, take_over, alone=False),
+        Job("leftovers", HOURLY, remove_leftovers, alone=False),
         Job("form_sessions", HOURLY, expire_forms),
     ]
     if config.catalog_url:

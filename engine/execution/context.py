@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+import structlog
+
+from engine.errors import PaoError
 from engine.events import NewEvent
 from engine.execution.lease import Lease, LeaseLost
 from engine.foreign_json import clean
@@ -23,10 +26,15 @@ from engine.store.execution import Claim, ClaimedRequest
 from engine.store.pool import Connection, Pool, through_outage, transaction
 from engine.store.secrets import EncryptedValue
 
+log = structlog.get_logger(__name__)
+
 T = TypeVar("T")
 
 LOG_BUFFER: Final = 16 << 10
 """Characters of a log that are kept back at most before they are written."""
+
+LONGEST_BACKLOG: Final = 1 << 20
+"""Characters of a log that wait for the database at most; the newest are kept."""
 
 LOG_SECONDS: Final = 1.0
 """How old a kept back piece of a log gets at most while more is coming."""
@@ -157,7 +165,7 @@ class RunContext:
         self.lease.check()
 
     async def log(self, text: str) -> None:
-        """Append to the attempt's log; written in chunks."""
+        """Append to the attempt's log; written in chunks, as well as it can be."""
         chunk = self._log.add(text)
         if chunk:
             await self._write_log(chunk)
@@ -194,14 +202,24 @@ class RunContext:
         try:
             rest = self._log.end()
             if rest:
-                await self._write_log(rest)
+                await through_outage(lambda: self._append(rest), limit=self.outage_seconds)
+        except PaoError as error:
+            log.warning("log_not_written", error=str(error))
         finally:
             if self._has_folder:
                 await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
     async def _write_log(self, text: str) -> None:
-        attempt_id, url = self.claim.attempt_id, self.logs_url
-        await self._write(lambda c: execution.append_log(c, attempt_id, text, url))
+        """A log that cannot be written waits; a step that broke off after its effect would be worse."""
+        try:
+            await self._append(text)
+        except PaoError as error:
+            self._log.put_back(text)
+            log.warning("log_not_written", error=str(error))
+
+    async def _append(self, text: str) -> None:
+        async with transaction(self.pool) as connection:
+            await execution.append_log(connection, self.claim.attempt_id, text, self.logs_url)
 
     async def _write(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
         """Run a statement in a transaction of its own; an outage of the database is waited for."""
@@ -241,6 +259,11 @@ class _AttemptLog:
         """Return all that is left."""
         self._pieces.append(self._stream.end())
         return self._take()
+
+    def put_back(self, text: str) -> None:
+        """Keep for the next time what could not be written, as far as there is room."""
+        self._pieces.insert(0, text[-LONGEST_BACKLOG:])
+        self._size += min(len(text), LONGEST_BACKLOG)
 
     def _take(self) -> str:
         text = "".join(self._pieces)

@@ -36,6 +36,7 @@ from engine.durations import parse_duration
 from engine.errors import Kind, PaoError, StepFailed
 from engine.execution.context import RunContext
 from engine.execution.lease import Lease, LeaseLost
+from engine.execution.leftovers import attempts_folder
 from engine.execution.retry import merged
 from engine.execution.scope import RunScope, build_scope
 from engine.foreign_json import clean, size_of
@@ -44,6 +45,7 @@ from engine.requests.parameters import disarmed, in_clear, seal_outputs, texts_i
 from engine.secrets import Cipher, SecretFiles
 from engine.steps.base import Completed, Resource, StepType, Waiting
 from engine.steps.registry import StepRegistry
+from engine.steps.templates import read_template
 from engine.store.execution import Claim, ClaimedRequest, Finish, Outcome
 from engine.store.pool import OUTAGE_SECONDS, Pool
 from engine.store.secrets import EncryptedValue
@@ -250,7 +252,8 @@ class _Turn:
         self, context: RunContext, properties: Mapping[str, Any], result: Completed
     ) -> Verdict:
         verification = self._around.verifications.get(properties["type"])
-        model = verification.model.model_validate(dict(properties))
+        what = f"The verification {properties['type']}"
+        model = read_template(verification.model, properties, what=what)
         return await verification.check(context, model, result)
 
     def _contradicted(self, name: str, verdict: Verdict, result: Completed) -> StepFailed:
@@ -389,7 +392,7 @@ class _Turn:
             lease=self._lease,
             redactor=self._redactor,
             template=template,
-            folder=self._around.data_dir / "attempts" / str(self._claim.attempt_id),
+            folder=attempts_folder(self._around.data_dir) / str(self._claim.attempt_id),
             logs_url=self._logs_url(),
             outage_seconds=self._around.outage_seconds,
             cipher=self._around.cipher,

@@ -28,7 +28,7 @@ from uuid import UUID
 
 import structlog
 
-from engine.errors import InvalidInput, PaoError, StepFailed
+from engine.errors import InvalidInput, PaoError, StepFailed, Unavailable
 from engine.events import STEPS_CHANNEL, NewEvent
 from engine.execution.run import LONGEST_MESSAGE, Surroundings
 from engine.execution.scope import build_scope, secret_ids
@@ -226,7 +226,7 @@ class Tickets:
             kept = await outbox.ticket(connection, UUID(item.payload["ticket"]))
         if kept is not None:
             system = self._systems.get(kept.system)
-            await system.comment(_outside(kept), item.payload["text"], close=True)
+            await system.comment(await self._outside(kept), item.payload["text"], close=True)
         async with transaction(self._around.pool) as connection:
             await outbox.finish(connection, item)
 
@@ -294,7 +294,7 @@ class Tickets:
 
     async def _follow(self, kept: KeptTicket) -> None:
         try:
-            now = await self._systems.get(kept.system).follow(_outside(kept))
+            now = await self._systems.get(kept.system).follow(await self._outside(kept))
         except PaoError as error:
             log.warning("ticket_not_followed", ticket=kept.ticket_id, error=str(error))
             return
@@ -303,6 +303,36 @@ class Tickets:
             return
         if now.status != kept.status or now.external_status != kept.external_status:
             await self._take_status(kept, now)
+
+    async def _outside(self, kept: KeptTicket) -> Ticket:
+        """Return the ticket as its system knows it, with the template that may be needed to ask."""
+        try:
+            template = await self._template(kept.request_id)
+        except Unavailable:
+            raise
+        except PaoError as error:
+            log.warning("ticket_template_unreadable", ticket=kept.ticket_id, error=str(error))
+            template = {}
+        return Ticket(
+            ticket_id=kept.ticket_id,
+            url=kept.url,
+            status=cast("TicketStatus", kept.status),
+            external_status=kept.external_status,
+            external=kept.external,
+            template=template,
+        )
+
+    async def _template(self, request_id: UUID) -> Mapping[str, Any]:
+        """Return the manual section's template, rendered with the secrets as they are now."""
+        async with transaction(self._around.pool) as connection:
+            request = (await execution.requests_of(connection, {request_id}))[request_id]
+            kept = await secrets.by_id(connection, secret_ids(request))
+        scope = build_scope(request, kept, self._around.cipher, self._around.secret_files)
+        written = request.plan["fulfillment"].get("manual") or {}
+        rendered: Mapping[str, Any] = render(
+            written.get("template") or {}, scope.names, statements=True
+        )
+        return rendered
 
     async def _take_status(self, kept: KeptTicket, now: Ticket) -> None:
         await take_status(self._around, kept, now)
@@ -441,16 +471,6 @@ def _what_there_is(steps: Sequence[StepState], ticket_type: TicketType) -> list[
 
 def _as_text(data: Any) -> str:
     return json.dumps(json.loads(dump_json(data)), indent=2, ensure_ascii=False)[:LONGEST_DETAIL]
-
-
-def _outside(kept: KeptTicket) -> Ticket:
-    return Ticket(
-        ticket_id=kept.ticket_id,
-        url=kept.url,
-        status=cast("TicketStatus", kept.status),
-        external_status=kept.external_status,
-        external=kept.external,
-    )
 
 
 def _request_of(item: Item) -> UUID:

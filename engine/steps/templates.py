@@ -31,7 +31,7 @@ class RenderedTemplate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-def read_template(model: type[Model], template: Any) -> Model:
+def read_template(model: type[Model], template: Any, what: str = "The step's template") -> Model:
     """Return the template as `model`; StepFailed (permanent) names each key that is wrong.
 
     Values are not repeated in the message: they may be secrets.
@@ -43,7 +43,7 @@ def read_template(model: type[Model], template: Any) -> Model:
         problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
         raise StepFailed(
             "invalid_template",
-            f"The step's template cannot be used: {'; '.join(problems)}",
+            f"{what} cannot be used: {'; '.join(problems)}",
             details={"problems": problems},
             kind="permanent",
         ) from None

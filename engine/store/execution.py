@@ -270,6 +270,13 @@ async def held_by(connection: Connection, owner: str) -> list[Lost]:
     return await rows(connection, _sql.held_by, {"owner": owner}, Lost)
 
 
+async def ended_attempts(
+    connection: Connection, ids: Sequence[UUID], before: timedelta
+) -> list[UUID]:
+    """Return those of these attempts that ended longer ago than `before`."""
+    return await values(connection, _sql.ended_attempts, {"ids": list(ids), "before": before})
+
+
 async def overdue(connection: Connection, limit: int) -> list[UUID]:
     """Return requests whose sequence has taken longer than it may."""
     return await values(connection, _sql.overdue_requests, {"limit": limit})

@@ -174,6 +174,19 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
             await uninterrupted(connection.commit())
 
 
+@asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
+    """Check out a connection whose statements all see one and the same moment; for reading only."""
+    with driver_errors(), heeding_cancellation():
+        async with pool.connection() as connection:
+            await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+            try:
+                yield connection
+            finally:
+                await connection.rollback()
+                await connection.set_isolation_level(None)
+
+
 def retried_on_conflict(
     function: Callable[P, Awaitable[T]],
 ) -> Callable[P, Awaitable[T]]:

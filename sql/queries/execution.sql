@@ -355,6 +355,11 @@ SELECT s.id, s.lease_token AS token, s.phase, s.losses, s.attempt_count AS attem
        s.external
 FROM request_steps s WHERE s.lease_owner = %(owner)s;
 
+-- name: ended_attempts
+-- Those of these attempts that ended a while ago.
+SELECT id FROM step_attempts
+WHERE id = ANY (%(ids)s) AND completed_at < clock_timestamp() - %(before)s::interval;
+
 -- name: overdue_requests
 -- Requests whose sequence has taken longer than it may.
 SELECT id FROM service_requests

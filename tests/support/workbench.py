@@ -107,6 +107,7 @@ class ScriptedTickets:
     made: dict[str, TicketDraft] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     comments: list[tuple[str, str, bool]] = field(default_factory=list)
+    followed: list[Ticket] = field(default_factory=list)
     name: ClassVar[str] = "webhook"
     template_model: ClassVar[type[BaseModel]] = Anything
     can_follow: ClassVar[bool] = True
@@ -120,6 +121,7 @@ class ScriptedTickets:
         return self._ticket(ticket_id)
 
     async def follow(self, ticket: Ticket) -> Ticket:
+        self.followed.append(ticket)
         return self._ticket(ticket.ticket_id)
 
     async def comment(self, ticket: Ticket, text: str, *, close: bool = False) -> None:

@@ -6,7 +6,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import BaseModel
+
 from engine import SECRET_DOTS
+from engine.execution.leftovers import attempts_folder, sweep
 from engine.steps.base import Completed, Resource, StepContext, Waiting
 from engine.verifications.base import Verdict
 from tests.support.engines import ADMIN, ALICE, automation
@@ -344,3 +347,52 @@ async def test_many_requests_go_through_at_once(bench: Workbench) -> None:
         for request in requests:
             assert (await bench.ended(request)).status == "completed"
     assert len(bench.steps.calls) == 75
+
+
+async def test_a_log_that_cannot_be_written_does_not_lose_what_the_step_did(
+    bench: Workbench,
+) -> None:
+    made: list[int] = []
+
+    async def effect(context: StepContext) -> Completed:
+        made.append(1)
+        await context.log("x" * 40_000)
+        return Completed({"made": True})
+
+    await bench.connection.execute("ALTER TABLE attempt_logs ADD CHECK (length(text) < 10)")
+    bench.script["a"] = [effect]
+    done = await bench.run(await bench.request([step("a")]))
+    assert (done.status, done.outputs, made) == ("completed", {"made": True}, [1])
+
+
+async def test_wrong_properties_of_a_verification_are_an_error_that_names_the_key(
+    bench: Workbench,
+) -> None:
+    class Strict(BaseModel):
+        type: str
+        codes: list[int]
+
+    bench.verification.model = Strict  # type: ignore[misc]
+    bench.script["a"] = [Completed()]
+    verification = {"type": "scripted", "codes": "none"}
+    failed = await bench.run(await bench.request([step("a", verification=verification)]))
+    (attempt,) = step_of(failed, "a").attempts
+    assert attempt.error_type == "invalid_template"
+    assert "codes" in (attempt.error_message or "")
+
+
+async def test_folders_that_killed_workers_left_are_removed(bench: Workbench) -> None:
+    bench.script["a"] = [Completed()]
+    await bench.run(await bench.request([step("a")], item="old"))
+    old = await bench.one(
+        "UPDATE step_attempts SET completed_at = completed_at - interval '2 h' RETURNING id"
+    )
+    await bench.run(await bench.request([step("a")], item="new"))
+    new = await bench.one("SELECT id FROM step_attempts WHERE id <> %s", old)
+    parent = attempts_folder(bench.config.data_dir)
+    others = parent / "0c1f0d2e-0000-4000-8000-000000000000", parent / "not-an-id"
+    for folder in (parent / str(old), parent / str(new), *others):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    assert await sweep(bench.pool, bench.config.data_dir) == 1
+    assert {one.name for one in parent.iterdir()} == {str(new), *(one.name for one in others)}

@@ -177,3 +177,26 @@ async def test_secrets_are_dots_in_tickets(bench: Workbench) -> None:
     await make_tickets(bench)
     (draft,) = bench.tickets.made.values()
     assert "hush-hush-word" not in draft.description + draft.summary + str(draft.parameters)
+
+
+async def test_a_ticket_is_followed_with_its_template_as_it_renders_now(bench: Workbench) -> None:
+    manual = {
+        "system": "webhook",
+        "template": {"url": "http://t/{{ size }}", "headers": {"a": "b"}},
+    }
+    await bench.request(fulfillment={"manual": manual})
+    await make_tickets(bench)
+    await poll_now(bench)
+    (followed,) = bench.tickets.followed
+    assert followed.template == {"url": "http://t/small", "headers": {"a": "b"}}
+
+
+async def test_a_ticket_whose_template_does_not_render_is_followed_without_it(
+    bench: Workbench,
+) -> None:
+    manual = {"system": "webhook", "template": {"url": "{{ size.nothing.there }}"}}
+    await bench.request(fulfillment={"manual": manual})
+    await make_tickets(bench)
+    await poll_now(bench)
+    (followed,) = bench.tickets.followed
+    assert followed.template == {}
