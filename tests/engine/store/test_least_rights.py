@@ -20,6 +20,7 @@ from engine.store.pool import close_pool, connect, new_pool, open_pool
 from engine.store.terraform import ROLE, terraform_dsn, terraform_password
 from tests.support.encryption import KEY
 from tests.support.engines import ADMIN, ALICE, add_item, automation, config
+from tests.support.eventually import eventually
 from tests.support.http_server import HttpServer
 
 OPERATING = (Path(__file__).parents[3] / "docs/operating.md").read_text("utf-8")
@@ -66,10 +67,8 @@ async def made(roles: Roles) -> None:
         await owner.execute(GRANTS[1].replace("pao_app", str(app)).encode())
 
 
-async def test_with_these_rights_a_request_comes_to_its_end(
-    roles: Roles, http_server: HttpServer, tmp_path: Path
-) -> None:
-    await made(roles)
+async def offer(roles: Roles, http_server: HttpServer) -> None:
+    """Put an item with one step into service, as the application."""
     http_server.answer("POST", "/databases", status=201, json={"endpoint": "db"})
     template = {"url": f"{http_server.url}/databases", "body": {"size": "{{ size }}"}}
     steps = [{"name": "create", "type": "HttpPost", "template": template}]
@@ -80,6 +79,13 @@ async def test_with_these_rights_a_request_comes_to_its_end(
             await add_item(connection, fulfillment=automation(steps))
     finally:
         await close_pool(pool)
+
+
+async def test_with_these_rights_a_request_comes_to_its_end(
+    roles: Roles, http_server: HttpServer, tmp_path: Path
+) -> None:
+    await made(roles)
+    await offer(roles, http_server)
 
     async with Engine(config(roles.app, tmp_path)) as engine:
         view = await engine.submit(ALICE, Submission({"size": "large"}, item="database"))
@@ -93,6 +99,27 @@ async def test_with_these_rights_a_request_comes_to_its_end(
         assert [entry.action for entry in (await engine.audit_log(ADMIN)).items][-1] == (
             "request.submit"
         )
+
+
+@pytest.mark.parametrize("dispatcher", ["apscheduler", "procrastinate"])
+async def test_with_these_rights_a_worker_runs_under_either_dispatcher(
+    roles: Roles, http_server: HttpServer, tmp_path: Path, dispatcher: str
+) -> None:
+    await made(roles)
+    await offer(roles, http_server)
+
+    async with Engine(config(roles.app, tmp_path, dispatcher=dispatcher)) as engine:
+        worker = engine.dispatcher()
+        await worker.start()
+        try:
+            view = await engine.submit(ALICE, Submission({"size": "large"}, item="database"))
+
+            async def ended() -> bool:
+                return (await engine.request(ALICE, view.request_id)).status == "completed"
+
+            await eventually(ended)
+        finally:
+            await worker.stop()
 
 
 async def test_terraform_gets_in_by_the_function_that_only_the_application_may_call(
