@@ -188,8 +188,9 @@ class Engine:
         self, actor: Actor, name: str, kind: str | None = None
     ) -> CatalogDetails:
         """Return one document by name or slug; NotFound carries did-you-mean."""
-        async with transaction(self._pool) as connection:
-            return await search.details(connection, actor, name, kind)
+        return await self._transact(
+            lambda connection: search.details(connection, actor, name, kind), actor
+        )
 
     async def catalog_stats(self, actor: Actor) -> Mapping[str, Any]:
         """Return counts of documents and requests."""

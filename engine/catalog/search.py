@@ -18,7 +18,7 @@ from typing import Any
 from engine.catalog.documents import slugify
 from engine.catalog.suggest import CATALOG_HINT, did_you_mean
 from engine.errors import InvalidInput, NotFound, quoted
-from engine.people.permissions import Action, document_subject, may
+from engine.people.permissions import Action, Denied, document_subject, may
 from engine.results import Actor, CatalogDetails, CatalogEntry, Kind, Page
 from engine.store import catalog as store
 from engine.store.catalog import EntryRow, Filters, WholeRow
@@ -84,14 +84,17 @@ async def details(
 ) -> CatalogDetails:
     """Return the document of a name or slug.
 
-    NotFound, with did-you-mean, where there is none that the person may see; InvalidInput with
+    NotFound, with did-you-mean, where there is none; Denied, with the same NotFound, where there
+    is one that the person may not see; InvalidInput with
     code `ambiguous_name` where several kinds have one and `kind` does not say which.
     """
     rows = await store.find_documents(connection, name)
     seen = [row for row in rows if kind in (None, row.kind) and _may_see(actor, row)]
     active = [row for row in seen if row.is_active]
     if not active:
-        raise await _not_found(connection, actor, name, kind, seen)
+        error = await _not_found(connection, actor, name, kind, seen)
+        is_there = any(row.is_active for row in rows if kind in (None, row.kind))
+        raise Denied(Action.SEE_CATALOG_ENTRY, name, error) if is_there else error
     if len(active) > 1:
         raise InvalidInput(
             f"{quoted(name)} is the name of more than one document",
@@ -101,6 +104,16 @@ async def details(
             code="ambiguous_name",
         )
     return await _details(connection, active[0])
+
+
+async def suggestion(
+    connection: Connection, actor: Actor, name: str, kind: str | None = None
+) -> str:
+    """Return "did you mean ...?" for a name, out of what the person may see."""
+    if not actor.is_active:
+        return ""
+    names = await store.visible_names(connection, _filters(actor, Wanted(kind=kind)))
+    return did_you_mean(name, names)
 
 
 async def statistics(connection: Connection) -> dict[str, Any]:
@@ -154,8 +167,7 @@ async def _not_found(
             f"it was removed on {inactive[0].updated_at:%Y-%m-%d}",
             f"Ask its owner, {inactive[0].owner}",
         )
-    names = await store.visible_names(connection, _filters(actor, Wanted(kind=kind)))
-    hint = did_you_mean(name, names).strip()
+    hint = (await suggestion(connection, actor, name, kind)).strip()
     return NotFound(what, do=hint or CATALOG_HINT)
 
 

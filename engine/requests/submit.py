@@ -27,17 +27,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from engine.catalog import search
 from engine.catalog.documents import Access, Fulfillment, load_fulfillment, load_presentation
 from engine.catalog.fields import BaseField, SecretField
 from engine.catalog.steps import BaseStep
-from engine.catalog.suggest import CATALOG_HINT, did_you_mean
+from engine.catalog.suggest import CATALOG_HINT
 from engine.catalog.values import Checked, check_values
 from engine.config import EngineConfig
 from engine.errors import Conflict, InvalidInput, NotFound, quoted
 from engine.events import NewEvent
 from engine.foreign_json import clean_text, dump_json
 from engine.people.directory import personal_team
-from engine.people.permissions import Action, Denied, document_subject, hidden, may
+from engine.people.permissions import Action, Denied, document_subject, may
 from engine.requests import dependencies, tickets
 from engine.requests.parameters import max_active, refuse, seal, surroundings
 from engine.requests.plan import plan_document, plan_steps
@@ -130,16 +131,17 @@ async def _item(connection: Connection, actor: Actor, submission: Submission) ->
         raise _not_available("Requesting a bundle", "Request its items one by one")
     name = submission.item or ""
     item = await requests.item_to_request(connection, name)
-    if item is None:
-        known = await requests.names_of_items(connection)
-        raise NotFound(
-            f"There is no catalog item {quoted(name)}.{did_you_mean(name, known)}",
-            do=CATALOG_HINT,
-            code="unknown_item",
-        )
-    if not may(actor, Action.REQUEST, document_subject(item.owner, item.access)):
-        raise Denied(Action.REQUEST, item.name, hidden("Catalog item", name))
-    return item
+    if item and may(actor, Action.REQUEST, document_subject(item.owner, item.access)):
+        return item
+    # What may not be seen answers like what is not there.
+    meant = await search.suggestion(connection, actor, name, "CatalogItem")
+    unknown = NotFound(
+        f"There is no catalog item {quoted(name)}.{meant}",
+        "not found, or not yours",
+        CATALOG_HINT,
+        code="unknown_item",
+    )
+    raise Denied(Action.REQUEST, item.name, unknown) if item else unknown
 
 
 async def _first_of_key(

@@ -284,11 +284,6 @@ async def item_to_request(connection: Connection, name: str) -> ItemRow | None:
     return await row_or_none(connection, _sql.item_to_request, {"name": name}, ItemRow)
 
 
-async def names_of_items(connection: Connection) -> list[str]:
-    """Return the names that can be requested."""
-    return await values(connection, _sql.names_of_items, {})
-
-
 async def count_team_items(connection: Connection, team: str, item_id: UUID) -> int:
     """Count the team's living instances of the item; others who count wait until this is over."""
     await value(connection, _sql.lock_team_items, {"team": team, "item_id": item_id})

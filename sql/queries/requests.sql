@@ -20,10 +20,6 @@ ORDER BY is_active DESC, name = %(name)s DESC
 LIMIT 1
 FOR SHARE;
 
--- name: names_of_items
--- What can be requested, for a suggestion.
-SELECT name FROM catalog_items WHERE is_active AND lifecycle = 'active' ORDER BY name;
-
 -- name: lock_team_items
 -- Wait until no other transaction counts the team's instances of the item.
 SELECT pg_advisory_xact_lock(7302, hashtext(%(team)s || '/' || %(item_id)s::text));

@@ -10,6 +10,7 @@ import pytest
 
 from engine.catalog.search import Wanted, details, entries
 from engine.errors import InvalidInput, NotFound
+from engine.people.permissions import Denied
 from engine.results import Actor
 from engine.store import queries
 from engine.store.pool import Connection
@@ -190,11 +191,11 @@ async def test_what_access_does_not_open_is_neither_listed_nor_found(
     if sees:
         assert (await details(connection, ADA, "vault")).entry.name == "vault"
     else:
-        with pytest.raises(NotFound) as caught:
+        with pytest.raises(Denied) as caught:
             await details(connection, ADA, "vault")
         with pytest.raises(NotFound) as unknown:
             await details(connection, ADA, "vaalt")
-        assert str(caught.value) == str(unknown.value).replace("vaalt", "vault")
+        assert str(caught.value.error) == str(unknown.value).replace("vaalt", "vault")
 
 
 async def test_owners_see_what_is_closed_to_others(connection: Connection) -> None:
@@ -206,7 +207,7 @@ async def test_owners_see_what_is_closed_to_others(connection: Connection) -> No
 async def test_somebody_who_left_sees_nothing(catalog: Connection) -> None:
     gone = Actor("U3", "Gone", is_admin=True, is_active=False)
     assert await names(catalog, gone) == []
-    with pytest.raises(NotFound):
+    with pytest.raises(Denied):
         await details(catalog, gone, "database")
 
 
