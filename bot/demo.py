@@ -53,7 +53,7 @@ class Demo:
 async def demo_running(settings: Settings, *, port: int, say: Say) -> AsyncIterator[Demo]:
     """Run the demo for as long as the block lasts."""
     folder = settings.data_dir / "demo"
-    async with _cloud() as cloud:
+    async with _cloud(folder / "cloud.json") as cloud:
         settings = await asyncio.to_thread(_prepared, settings, folder, cloud.url)
         say("Starting the database")
         async with open_engine(settings) as engine:
@@ -73,13 +73,13 @@ async def demo_running(settings: Settings, *, port: int, say: Say) -> AsyncItera
 
 
 @asynccontextmanager
-async def _cloud() -> AsyncIterator[DemoCloud]:
+async def _cloud(memory: Path) -> AsyncIterator[DemoCloud]:
     """Run the cloud on the port that the examples name, or on any where that one is taken."""
-    cloud = DemoCloud()
+    cloud = DemoCloud(memory=memory)
     try:
         await cloud.start()
     except ConfigurationError:
-        cloud = DemoCloud(0)
+        cloud = DemoCloud(0, memory=memory)
         await cloud.start()
     try:
         yield cloud

@@ -2,9 +2,9 @@
 
 What it has, each with the manners of its kind: resources made by asynchronous operations (202, a
 Location to ask, Retry-After), health, DNS records, monitors, a quota that refuses queues, and a
-ticket desk with a page where a person resolves tickets. Everything is in memory and bounded: the
-oldest goes when there is too much. A request with an Idempotency-Key that was seen before gets the
-answer of then, and nothing is made twice.
+ticket desk with a page where a person resolves tickets. Everything is bounded: the oldest goes when
+there is too much. It is kept in a file, if one is given, before a change is answered. A request with
+an Idempotency-Key that was seen before gets the answer of then, and nothing is made twice.
 
 It listens on loopback, answers only to that name, and takes no forms from other pages.
 """
@@ -14,8 +14,9 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from html import escape
+from pathlib import Path
 from secrets import token_hex
 from typing import Any, Generic, TypeVar
 
@@ -27,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from bot.demo_memory import Memory
 from bot.serving import AsgiServer
 
 HOST = "127.0.0.1"
@@ -58,7 +60,7 @@ class Kept(OrderedDict[str, T], Generic[T]):
 
 @dataclass(slots=True)
 class Resource:
-    """Something that was ordered; it is ready from `ready_at` on (monotonic seconds)."""
+    """Something that was ordered; it is ready from `ready_at` on (seconds since 1970)."""
 
     id: str
     kind: str
@@ -69,7 +71,7 @@ class Resource:
     @property
     def is_ready(self) -> bool:
         """Whether the operation that makes it has ended."""
-        return time.monotonic() >= self.ready_at
+        return time.time() >= self.ready_at
 
 
 @dataclass(slots=True)
@@ -84,16 +86,42 @@ class Ticket:
     comments: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered to an Idempotency-Key."""
+
+    status: int
+    body: str
+    headers: dict[str, str]
+
+    @classmethod
+    def of(cls, response: Response) -> Answer:
+        """Keep a response."""
+        return cls(response.status_code, bytes(response.body).decode(), dict(response.headers))
+
+    def again(self) -> Response:
+        """Give it once more."""
+        return Response(self.body, self.status, self.headers)
+
+
 class DemoCloud:
     """The cloud as a service: `url` is its address once it has started."""
 
-    def __init__(self, port: int = PORT, *, operation_seconds: float = OPERATION_SECONDS) -> None:
+    def __init__(
+        self,
+        port: int = PORT,
+        *,
+        operation_seconds: float = OPERATION_SECONDS,
+        memory: Path | None = None,
+    ) -> None:
         self._operation_seconds = operation_seconds
         self._resources: Kept[Resource] = Kept()
         self._records: Kept[str] = Kept()
         self._monitors: Kept[dict[str, Any]] = Kept()
         self._tickets: Kept[Ticket] = Kept()
-        self._answers: Kept[Response] = Kept()
+        self._answers: Kept[Answer] = Kept()
+        self._memory = Memory(memory)
+        self._remember()
         self._server = AsgiServer(
             self._application(),
             name="The demo's cloud",
@@ -112,7 +140,7 @@ class DemoCloud:
         await self._server.start()
 
     async def stop(self) -> None:
-        """End. What was ordered is forgotten with the object."""
+        """End."""
         await self._server.stop()
 
     def _application(self) -> Starlette:
@@ -120,17 +148,17 @@ class DemoCloud:
             Route("/", _home),
             Route("/v1/resources", self._once(self._order), methods=["POST"]),
             Route("/v1/resources/{id}", self._show, methods=["GET"]),
-            Route("/v1/resources/{id}", self._remove, methods=["DELETE"]),
+            Route("/v1/resources/{id}", self._kept(self._remove), methods=["DELETE"]),
             Route("/v1/resources/{id}/health", self._health),
             Route("/v1/operations/{id}", self._operation),
-            Route("/v1/dns/{name}", self._point, methods=["PUT"]),
-            Route("/v1/dns/{name}", self._unpoint, methods=["DELETE"]),
+            Route("/v1/dns/{name}", self._kept(self._point), methods=["PUT"]),
+            Route("/v1/dns/{name}", self._kept(self._unpoint), methods=["DELETE"]),
             Route("/v1/monitors", self._once(self._watch), methods=["POST"]),
             Route("/v1/tickets", self._once(self._open_ticket), methods=["POST"]),
             Route("/tickets", self._desk),
             Route("/tickets/{id}", self._ticket),
-            Route("/tickets/{id}/comments", self._comment, methods=["POST"]),
-            Route("/tickets/{id}/resolve", self._resolve, methods=["POST"]),
+            Route("/tickets/{id}/comments", self._kept(self._comment), methods=["POST"]),
+            Route("/tickets/{id}/resolve", self._kept(self._resolve), methods=["POST"]),
         ]
         only_here = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
         return Starlette(
@@ -148,13 +176,41 @@ class DemoCloud:
             key = request.headers.get("idempotency-key")
             known = self._answers.get(f"{request.url.path} {key}") if key else None
             if known is not None:
-                return known
+                return known.again()
             response = await handler(request)
             if key and response.status_code < 400:
-                self._answers[f"{request.url.path} {key}"] = response
+                self._answers[f"{request.url.path} {key}"] = Answer.of(response)
+            return response
+
+        return self._kept(answer)
+
+    def _kept(
+        self, handler: Callable[[Request], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Keep what a change has made before it is answered."""
+
+        async def answer(request: Request) -> Response:
+            response = await handler(request)
+            self._memory.keep(
+                {
+                    "resources": [asdict(one) for one in self._resources.values()],
+                    "records": dict(self._records),
+                    "monitors": dict(self._monitors),
+                    "tickets": [asdict(one) for one in self._tickets.values()],
+                    "answers": {key: asdict(one) for key, one in self._answers.items()},
+                }
+            )
             return response
 
         return answer
+
+    def _remember(self) -> None:
+        state = self._memory.read()
+        self._resources.update({one["id"]: Resource(**one) for one in state.get("resources", ())})
+        self._records.update(state.get("records", {}))
+        self._monitors.update(state.get("monitors", {}))
+        self._tickets.update({one["id"]: Ticket(**one) for one in state.get("tickets", ())})
+        self._answers.update({key: Answer(**a) for key, a in state.get("answers", {}).items()})
 
     # Resources
 
@@ -168,7 +224,7 @@ class DemoCloud:
             f"{kind}-{token_hex(4)}",
             kind,
             name,
-            time.monotonic() + self._operation_seconds,
+            time.time() + self._operation_seconds,
             {key: value for key, value in facts.items() if key not in ("kind", "name")},
         )
         self._resources[resource.id] = resource

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from bot import demo_cloud
 from bot.demo_cloud import DemoCloud
+from bot.process import running
 from engine.errors import ConfigurationError
 from tests.support.eventually import eventually
 
@@ -17,7 +19,7 @@ RESOURCE = {"kind": "database", "name": "orders", "engine": "postgresql-17"}
 
 @pytest.fixture
 async def cloud() -> AsyncIterator[DemoCloud]:
-    cloud = DemoCloud(0, operation_seconds=0.05)
+    cloud = DemoCloud(0, operation_seconds=1.0)
     await cloud.start()
     yield cloud
     await cloud.stop()
@@ -135,6 +137,31 @@ async def test_the_oldest_is_forgotten_when_there_is_too_much(
     ids = [(await client.post("/v1/resources", json=RESOURCE)).json()["id"] for _ in range(3)]
     statuses = [(await client.get(f"/v1/resources/{id_}")).status_code for id_ in ids]
     assert statuses == [404, 200, 200]
+
+
+async def test_what_was_ordered_outlives_a_restart(tmp_path: Path) -> None:
+    memory = tmp_path / "cloud.json"
+    headers = {"Idempotency-Key": "order-1"}
+    before = DemoCloud(0, memory=memory)
+    async with running(before), httpx.AsyncClient(base_url=before.url, trust_env=False) as client:
+        ordered = await client.post("/v1/resources", json=RESOURCE, headers=headers)
+        ticket = await opened_ticket(client)
+    after = DemoCloud(0, memory=memory)
+    async with running(after), httpx.AsyncClient(base_url=after.url, trust_env=False) as client:
+        again = await client.post("/v1/resources", json=RESOURCE, headers=headers)
+        assert (again.status_code, again.json()) == (202, ordered.json())
+        assert again.headers["location"] == ordered.headers["location"]
+        assert (await client.get(ordered.headers["location"])).status_code in (200, 202)
+        assert (await client.get(f"/tickets/{ticket['id']}")).json()["status"] == "open"
+
+
+async def test_a_file_that_cannot_be_read_is_an_empty_cloud(tmp_path: Path) -> None:
+    memory = tmp_path / "cloud.json"
+    memory.write_text("{not json")
+    cloud = DemoCloud(0, memory=memory)
+    async with running(cloud), httpx.AsyncClient(base_url=cloud.url, trust_env=False) as client:
+        await opened_ticket(client)
+    assert "Do it" in memory.read_text()
 
 
 async def test_a_taken_port_is_a_sentence(cloud: DemoCloud) -> None:
