@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engine.catalog.moments import Clock
     from engine.catalog.refusal import Surroundings
     from engine.catalog.suggest import did_you_mean
+    from engine.catalog.value_choices import allowed_options
     from engine.catalog.value_types import parse_text
     from engine.catalog.values import Checked, FieldError, check_values, default_values
     from engine.config import EngineConfig, GitHubSettings, TicketSystemSettings
@@ -96,6 +97,7 @@ _HOMES: Final = {
     "engine.catalog.moments": "Clock",
     "engine.catalog.refusal": "Surroundings",
     "engine.catalog.suggest": "did_you_mean",
+    "engine.catalog.value_choices": "allowed_options",
     "engine.catalog.value_types": "parse_text",
     "engine.catalog.values": "Checked FieldError check_values default_values",
     "engine.config": "EngineConfig GitHubSettings TicketSystemSettings",
@@ -185,6 +187,7 @@ __all__ = [
     "TimelineEntry",
     "Unavailable",
     "Unreachable",
+    "allowed_options",
     "check_values",
     "default_values",
     "did_you_mean",

@@ -9,24 +9,27 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from engine.catalog import search
 from engine.catalog.diff import DocumentChange
 from engine.catalog.documents import load_presentation
-from engine.catalog.fields import AnyField
+from engine.catalog.fields import AnyField, MultiselectField, Option, SelectionField
+from engine.catalog.options import Asking, OptionSources, source_of
 from engine.catalog.repository import Mirror, in_thread
 from engine.catalog.touched import Touched, touched_instances
+from engine.catalog.value_choices import allowed_options
 from engine.catalog.values import FieldError
 from engine.config import EngineConfig
 from engine.dispatch.base import Dispatcher
 from engine.dispatch.consumers import Handler, OnLead, consume, public
 from engine.dispatch.drive import OnChange, drive, watch
-from engine.errors import NotFound, PaoError
+from engine.errors import InvalidInput, NotFound, PaoError, Unreachable
 from engine.execution.run import Surroundings
 from engine.instances import decommission, lifecycle
 from engine.instances import dependencies as instance_dependencies
@@ -36,9 +39,9 @@ from engine.people import directory
 from engine.people.directory import Profile
 from engine.people.permissions import Action, Denied, may, refusal
 from engine.requests import recovery, submit, views
-from engine.requests.parameters import in_clear, references_in
+from engine.requests.parameters import in_clear, narrowed, references_in, refuse, surroundings
 from engine.requests.recovery import Changes
-from engine.requests.submit import Intake
+from engine.requests.submit import Intake, OptionsNeeded, access_of
 from engine.results import (
     Actor,
     AttemptLog,
@@ -90,6 +93,7 @@ from engine.tickets.registry import TicketRegistry, build_ticket_systems
 from engine.verifications.registry import build_verifications
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Trigger = Literal["command", "start", "interval", "cli", "webhook"]
 
 PAUSED = "paused"
@@ -99,6 +103,13 @@ SPARE_CONNECTIONS = 6
 """Connections beside one for each step: the loops, the outbox, what people ask for."""
 
 FORM_PURPOSE = "form"
+
+
+class Judging(Protocol[T_co]):
+    """Work in a transaction that judges values, and may find that sources must be asked first."""
+
+    def __call__(self, connection: Connection, intake: Intake) -> Awaitable[T_co]:
+        """Do it."""
 
 
 class Engine:
@@ -128,9 +139,11 @@ class Engine:
 
     async def stop(self) -> None:
         """Close the clients and the pool."""
+        if "_sources" in self.__dict__:
+            await self._sources.stop()
         if "_services" in self.__dict__:
             await self._services.outbound.stop()
-        for name in ("_services", "_surroundings", "_systems"):
+        for name in ("_services", "_sources", "_surroundings", "_systems"):
             self.__dict__.pop(name, None)
         if self._is_open:
             self._is_open = False
@@ -221,22 +234,54 @@ class Engine:
     async def check(self, actor: Actor, submission: Submission) -> list[FieldError]:
         """Judge the values of a submission alone."""
 
-        async def judge(connection: Connection) -> list[FieldError]:
-            return list((await submit.check(connection, actor, submission)).errors)
+        async def judge(connection: Connection, intake: Intake) -> list[FieldError]:
+            checked = await submit.check(connection, intake, actor, submission)
+            return list(checked.errors)
 
-        return await self._transact(judge, actor)
+        try:
+            return await self._judged(actor, submission, judge)
+        except InvalidInput as refused:
+            if not refused.errors:
+                raise
+            return list(refused.errors)
 
     async def submit(self, actor: Actor, submission: Submission) -> RequestView:
         """Make a request, once by its key; a dry run gives what it would be and keeps nothing."""
 
-        async def write(connection: Connection) -> RequestView:
-            request_id = await submit.submit(connection, self._intake, actor, submission)
+        async def write(connection: Connection, intake: Intake) -> RequestView:
+            request_id = await submit.submit(connection, intake, actor, submission)
             view = await views.view(connection, request_id)
             if submission.dry_run:
                 await connection.rollback()
             return view
 
-        return await self._transact(write, actor)
+        return await self._judged(actor, submission, write)
+
+    async def field_options(
+        self,
+        actor: Actor,
+        details: CatalogDetails,
+        name: str,
+        values: Mapping[str, Any] | None = None,
+    ) -> Sequence[Option]:
+        """Return what a selection or multiselect offers the person, fetched where it says so.
+
+        `values`: what the form holds so far. Raises Unreachable where the source is down.
+        """
+        fields = self.form_fields(details)
+        spec = next(one for one in fields if one.name == name)
+        if not isinstance(spec, SelectionField | MultiselectField):
+            return ()
+        fetched: dict[str, Sequence[Option]] = {}
+        if (source := source_of(spec)) is not None:
+            asking = Asking(actor, details.entry, details.path, fields, values or {})
+            fetched[name] = await self._sources.options(asking, name, source)
+        around = surroundings(actor, access_of(details.access), fetched)
+        return allowed_options(spec, around) or ()
+
+    def narrowed(self, actor: Actor, details: CatalogDetails) -> Mapping[str, Sequence[Any]]:
+        """Return the values that the limits of the person's teams leave them, by field."""
+        return narrowed(actor, access_of(details.access))
 
     async def request(self, actor: Actor, request_id: str) -> RequestView:
         """Return a request by its id, which may be shortened."""
@@ -439,6 +484,21 @@ class Engine:
                 item=item,
                 limit=limit,
                 cursor=cursor,
+            )
+
+    async def usable_instances(
+        self,
+        actor: Actor,
+        *,
+        text: str | None = None,
+        item: str | None = None,
+        versions: str | None = None,
+        limit: int = 100,
+    ) -> list[InstanceSummary]:
+        """Return running instances of versions in a range, for something new to connect to."""
+        async with transaction(self._pool) as connection:
+            return await lifecycle.usable(
+                connection, actor, text=text, item=item, versions=versions, limit=limit
             )
 
     async def instance(self, actor: Actor, instance_id: str) -> InstanceView:
@@ -730,6 +790,37 @@ class Engine:
                 )
             raise denied.error from None
 
+    async def _judged(
+        self,
+        actor: Actor,
+        submission: Submission,
+        work: Judging[T],
+    ) -> T:
+        """Do `work`; the sources of options that it needs are asked between two transactions."""
+        intake = self._intake
+        while True:
+            try:
+                return await self._transact(partial(work, intake=intake), actor)
+            except OptionsNeeded as needed:
+                found = await self._fetched(actor, submission, needed)
+                intake = replace(intake, options={**intake.options, **found})
+
+    async def _fetched(
+        self, actor: Actor, submission: Submission, needed: OptionsNeeded
+    ) -> dict[str, Sequence[Option]]:
+        """Return the options of fields; InvalidInput, by field, where a source is down."""
+        item, found, errors = needed.item, {}, []
+        given = submission.parameters
+        asking = Asking(actor, item, item.source_file_path, needed.fields, given)
+        for spec in needed.fields:
+            if spec.name in needed.names and (source := source_of(spec)) is not None:
+                try:
+                    found[spec.name] = await self._sources.options(asking, spec.name, source)
+                except Unreachable as down:
+                    errors.append(FieldError(spec.name, str(down), down.code))
+        refuse(errors)
+        return found
+
     async def _change(
         self, actor: Actor, verb: Callable[[Connection], Awaitable[UUID]]
     ) -> RequestView:
@@ -799,6 +890,11 @@ class Engine:
             public_url=self.config.public_url,
             outage_seconds=self.config.database_outage.total_seconds(),
         )
+
+    @cached_property
+    def _sources(self) -> OptionSources:
+        files = SecretFiles(self.config.secrets_dir, self.config.secrets_allow)
+        return OptionSources(self._services.outbound, files)
 
     @cached_property
     def _systems(self) -> TicketRegistry:

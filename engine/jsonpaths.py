@@ -54,6 +54,20 @@ def first_at(text: str, document: Json) -> tuple[Json, tuple[str | int, ...]]:
     raise NoMatch(f"{text} finds nothing")
 
 
+def every(text: str, document: Json, limit: int) -> list[Json]:
+    """Return the values that the path finds, at most `limit`; raises as `first` does."""
+    try:
+        found = [
+            match.obj
+            for match, _ in zip(_matches(_compiled(text), document), range(limit), strict=False)
+        ]
+    except JSONPathError as error:
+        raise NoMatch(f"{text} cannot be followed: {_reason(error)}") from None
+    if not found:
+        raise NoMatch(f"{text} finds nothing")
+    return found
+
+
 def _matches(path: JSONPath, document: Json) -> Iterator[Any]:
     yield from path.finditer(document)
 

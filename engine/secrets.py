@@ -18,6 +18,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from engine.errors import ConfigurationError, NotFound, PaoError
 from engine.foreign_json import Json, dump_json
+from engine.templates.running import SecretLookup
 
 LARGEST_SECRET = 64 << 10
 """Bytes of a secret's file."""
@@ -162,22 +163,22 @@ class SecretFiles:
             raise ConfigurationError(f"The secret {key!r} is not UTF-8 text") from error
 
 
-class SecretScope:
+class SecretScope(SecretLookup):
     """`secrets` in a template: looks one up by its key, and can do nothing else.
 
     It keeps what it gave: `values` is what has to be redacted from everything that the step says.
     """
 
-    __slots__ = ("_given", "_read")
+    __slots__ = ("_given",)
 
     def __init__(self, read: Callable[[str], str]) -> None:
-        self._read = read
+        super().__init__(read)
         self._given: dict[str, str] = {}
 
     def __getitem__(self, key: str) -> str:
         """Return the secret `key`; raises what `SecretFiles.read` raises."""
         if key not in self._given:
-            self._given[key] = self._read(key)
+            self._given[key] = super().__getitem__(key)
         return self._given[key]
 
     @property

@@ -192,7 +192,7 @@ async def _opened(call: Call) -> Open:
             "a sync removed it while this form was open; nothing was ordered",
             "Look for something else with /pao catalog, or ask the team that owns it",
         ) from gone
-    form = form_of(details, actor)
+    form = form_of(details, actor, engine.narrowed(actor, details))
     earlier, expired = untouched(form, actor), False
     if meta.session:
         kept = await sessions.find(engine, actor, meta.session)

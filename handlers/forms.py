@@ -53,7 +53,7 @@ async def first_view(call: Call, name: str, channel: str | None) -> Block:
     """Return a form as it opens: with the defaults, or with the person's draft."""
     actor, engine = await call.actor(), call.services.engine
     details = await _requestable(call, name)
-    form = form_of(details, actor)
+    form = form_of(details, actor, engine.narrowed(actor, details))
     meta = Meta(form.kind, form.name, form.content_hash, channel)
     kept = await sessions.draft(engine, actor, form)
     if kept is None:

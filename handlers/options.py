@@ -4,23 +4,38 @@ Slack sends no view state with the question: what a menu depends on stands in pr
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
+import structlog
 from slack_bolt.async_app import AsyncApp
 
 from bot.app import Services
-from bot.forms import modals
-from bot.forms.fields import OPTIONS_ACTION, STATIC_OPTIONS, block_id, option, options
+from bot.forms import modals, sessions
+from bot.forms.fields import (
+    OPTIONS_ACTION,
+    STATIC_OPTIONS,
+    block_id,
+    fetched_options,
+    option,
+    options,
+    source_is_down,
+)
 from bot.forms.form import Form, form_of
 from bot.forms.pages import DEPENDENCY, Meta
 from bot.listening import Call, options_listener
-from engine import BaseField, InstanceField, InstanceSummary, TeamField
+from engine import (
+    BaseField,
+    CatalogDetails,
+    InstanceField,
+    InstanceSummary,
+    TeamField,
+    Unreachable,
+)
 
 Option = dict[str, Any]
 Suggestions = Mapping[str, Any]
 
-USABLE: Final = "active"
-"""State of the instances that something new may connect to."""
+log = structlog.get_logger(__name__)
 
 
 def register(app: AsyncApp, services: Services) -> None:
@@ -45,30 +60,45 @@ async def for_field(call: Call) -> Suggestions:
     """Offer services, teams, or the options of a long list."""
     actor, engine = await call.actor(), call.services.engine
     meta = Meta.unpacked(call.body["view"]["private_metadata"])
-    form = form_of(await engine.catalog_entry(actor, meta.name, meta.kind), actor)
+    details = await engine.catalog_entry(actor, meta.name, meta.kind)
+    form = form_of(details, actor, engine.narrowed(actor, details))
     asked = str(call.body.get("block_id"))
     for dependency in form.dependencies:
         if block_id(dependency.name, DEPENDENCY) == asked:
-            return await _instances(call, dependency.catalog_item)
+            return await _instances(call, dependency.catalog_item, dependency.version)
     field = _field(form, asked)
     if isinstance(field, InstanceField):
-        return await _instances(call, field.catalog_item)
+        return await _instances(call, field.catalog_item, field.version)
     if isinstance(field, TeamField):
         teams = await call.services.identity.teams()
         return _offered(_matching(call, (option(team, team) for team in teams)))
+    if getattr(field, "options_from", None) is not None:
+        return await _fetched(call, details, str(field and field.name), meta)
     return _offered(_matching(call, options(field))) if field else {"options": []}
 
 
-async def _instances(call: Call, item: str | None) -> Suggestions:
-    page = await call.services.engine.instances(
+async def _fetched(call: Call, details: CatalogDetails, name: str, meta: Meta) -> Suggestions:
+    """Offer what a source answers, given what earlier pages hold; or say that it is down."""
+    actor, engine = await call.actor(), call.services.engine
+    kept = await sessions.find(engine, actor, meta.session) if meta.session else None
+    values = kept.filled.values if kept else {}
+    try:
+        found = await engine.field_options(actor, details, name, values)
+    except Unreachable as down:
+        log.warning("options_not_fetched", field=name, error=str(down))
+        return {"options": [source_is_down()]}
+    return _offered(_matching(call, fetched_options(found)))
+
+
+async def _instances(call: Call, item: str | None, versions: str | None) -> Suggestions:
+    found = await call.services.engine.usable_instances(
         await call.actor(),
-        scope="all",
         text=_typed(call),
-        state=USABLE,
         item=item,
+        versions=versions,
         limit=STATIC_OPTIONS,
     )
-    return _offered(option(one.instance_name, one.instance_id, _whose(one)) for one in page.items)
+    return _offered(option(one.instance_name, one.instance_id, _whose(one)) for one in found)
 
 
 def _whose(one: InstanceSummary) -> str:

@@ -12,7 +12,7 @@ Source of shapes and limits: docs.slack.dev/reference/block-kit/block-elements.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -52,6 +52,7 @@ OTHER: Final = "other"
 OPTIONS_ACTION: Final = "field_options"
 """action_id of selects whose options the bot is asked for."""
 CHECKED: Final = "true"
+SOURCE_DOWN: Final = "pao:source-is-down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,18 @@ def block_id(name: str, prefix: str = "") -> str:
 def options(field: BaseField) -> list[Element]:
     """Return every option of a selection or multiselect as Slack shows it."""
     return [_option(option, at) for at, option in enumerate(_choices(field))]
+
+
+def fetched_options(choices: Iterable[Option]) -> Iterator[Element]:
+    """Yield options that were fetched; one whose text Slack cannot bring back is left out."""
+    for choice in choices:
+        if 0 < len(choice.text) <= OPTION_VALUE:
+            yield _option(choice, 0)
+
+
+def source_is_down() -> Element:
+    """Return what stands in a menu whose options cannot be fetched; choosing it chooses nothing."""
+    return option("The source of this list is down. Please try again in a moment.", SOURCE_DOWN)
 
 
 def option(text: str, value: str, description: str | None = None) -> Element:
@@ -316,7 +329,7 @@ def _initial_options(field: BaseField, value: Json) -> list[Element]:
 
 def _chosen(field: BaseField, chosen: Entry | None) -> Json:
     """Return the value of a chosen option: by value and label, since an index may look like one."""
-    if not chosen:
+    if not chosen or chosen["value"] == SOURCE_DOWN:
         return None
     given = chosen["value"]
     alike = [
@@ -445,7 +458,12 @@ FIELD_TYPES: Final[Mapping[str, FieldType]] = {
     "multiselect": FieldType(
         _multiselect,
         lambda field, entry: (
-            [_chosen(field, one) for one in entry.get("selected_options") or ()] or None
+            [
+                chosen
+                for one in entry.get("selected_options") or ()
+                if (chosen := _chosen(field, one)) is not None
+            ]
+            or None
         ),
     ),
     "secret": FieldType(_text_input, _value),

@@ -5,7 +5,7 @@ as they were entered: typed where Slack's element gives a type, else the text as
 which the engine parses.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -17,9 +17,12 @@ from engine import (
     BundlePresentation,
     CatalogDetails,
     Clock,
+    MultiselectField,
     Presentation,
+    SelectionField,
     Submission,
     Surroundings,
+    allowed_options,
     check_values,
     default_values,
     load_presentation,
@@ -108,10 +111,15 @@ class Filled:
         )
 
 
-def form_of(details: CatalogDetails, actor: Actor) -> Form:
-    """Return the form of a catalog item or bundle as `actor` is asked to fill it."""
+def form_of(
+    details: CatalogDetails, actor: Actor, narrowed: Mapping[str, Sequence[Json]] | None = None
+) -> Form:
+    """Return the form of a catalog item or bundle as `actor` is asked to fill it.
+
+    `narrowed`: the values that the limits of the person's teams leave them, by field.
+    """
     entry = details.entry
-    outline = _outline(_Document.of(details))
+    outline = _outline(_Document.of(details, narrowed or {}))
     return Form(
         kind=entry.kind,
         name=entry.name,
@@ -176,19 +184,20 @@ def submission(
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """A presentation, told apart by the document it stands in and by what it says."""
+    """A presentation as some people see it, told apart by its document, what it says, and to whom."""
 
     kind: str
     name: str
     content_hash: str
     written: int
     presentation: Mapping[str, Json] = field(compare=False)
+    narrowed: Mapping[str, Sequence[Json]] = field(compare=False)
 
     @classmethod
-    def of(cls, details: CatalogDetails) -> "_Document":
+    def of(cls, details: CatalogDetails, narrowed: Mapping[str, Sequence[Json]]) -> "_Document":
         entry, presentation = details.entry, details.presentation
-        written = hash(repr(presentation))
-        return cls(entry.kind, entry.name, details.content_hash, written, presentation)
+        written = hash((repr(presentation), repr(sorted(narrowed.items()))))
+        return cls(entry.kind, entry.name, details.content_hash, written, presentation, narrowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +212,30 @@ class _Outline:
 
 @lru_cache(maxsize=OUTLINES)
 def _outline(document: _Document) -> _Outline:
-    sections = tuple(_sections(load_presentation(document.presentation)))
+    sections = tuple(
+        Section(part.heading, tuple(_narrowed(one, document.narrowed) for one in part.fields))
+        for part in _sections(load_presentation(document.presentation))
+    )
     fields = tuple(one for section in sections for one in section.fields)
     looked_at = (name for one in fields if one.conditional for name in one.conditional.names())
     return _Outline(sections, fields, frozenset(looked_at), Drawings())
+
+
+def _narrowed(one: BaseField, narrowed: Mapping[str, Sequence[Json]]) -> BaseField:
+    """Return the field with the options that are left; of a fetched list the menu leaves them out."""
+    if one.name not in narrowed or not isinstance(one, SelectionField | MultiselectField):
+        return one
+    around = Surroundings(narrowed=narrowed)
+    left = None if one.options_from else allowed_options(one, around)
+    if not left:
+        return one
+    kept = default_values([one], around).values
+    return one.model_copy(
+        update={
+            "oneof" if isinstance(one, SelectionField) else "options": tuple(left),
+            "default": one.default if one.name in kept else None,
+        }
+    )
 
 
 def _sections(presentation: Presentation | BundlePresentation) -> Iterator[Section]:

@@ -47,7 +47,8 @@ def parse_list(spec: f.MultiselectField, texts: Sequence[str]) -> Json:
 
 def check_selection(spec: f.SelectionField, value: Json, around: Surroundings) -> Json:
     """Return the value of a selection field as it is stored; raises Refused."""
-    return _chosen(value, allowed_options(spec, around), custom=spec.allow_custom)
+    options = allowed_options(spec, around)
+    return _chosen(_typed(spec, value, options), options, custom=spec.allow_custom)
 
 
 def check_multiselect(spec: f.MultiselectField, value: Json, around: Surroundings) -> list[Json]:
@@ -57,7 +58,7 @@ def check_multiselect(spec: f.MultiselectField, value: Json, around: Surrounding
     if len(value) > 1000:
         raise Refused("At most 1000 options can be chosen.", "too_many")
     options = allowed_options(spec, around)
-    chosen = [_chosen(entry, options, custom=False) for entry in value]
+    chosen = [_chosen(_typed(spec, entry, options), options, custom=False) for entry in value]
     if len({f.option_text(entry) for entry in chosen}) < len(chosen):
         raise Refused("An option is chosen twice.", "twice")
     if spec.min_selections is not None and len(chosen) < spec.min_selections:
@@ -65,6 +66,15 @@ def check_multiselect(spec: f.MultiselectField, value: Json, around: Surrounding
     if spec.max_selections is not None and len(chosen) > spec.max_selections:
         raise Refused(f"Choose at most {spec.max_selections}.", "too_many")
     return chosen
+
+
+def _typed(
+    spec: f.SelectionField | f.MultiselectField, value: Json, options: Sequence[f.Option] | None
+) -> Json:
+    """Return the fetched option that a text means: a form knows it only by its text."""
+    if spec.options_from is None or not isinstance(value, str):
+        return value
+    return next((option.value for option in options or () if option.text == value), value)
 
 
 def _chosen(value: Json, options: Sequence[f.Option] | None, *, custom: bool) -> Json:

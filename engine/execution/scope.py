@@ -12,21 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from engine.catalog.options import DOCUMENT_KEYS
 from engine.requests.parameters import in_clear, references_in, texts_in
 from engine.secrets import Cipher, SecretFiles, SecretScope
 from engine.store.execution import ClaimedRequest
 from engine.store.secrets import EncryptedValue
-
-DOCUMENT_KEYS = (
-    "name",
-    "slug",
-    "display_name",
-    "version",
-    "description",
-    "owner",
-    "tags",
-    "category",
-)
 
 
 @dataclass(frozen=True, slots=True)

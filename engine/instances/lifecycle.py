@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Final, Literal, get_args
 from uuid import UUID
 
+from engine.catalog.versions import satisfies
 from engine.errors import InvalidInput
 from engine.people.permissions import Action, Denied, Subject, hidden, may, refusal
 from engine.requests.parameters import is_reference, references_in, with_dots
@@ -45,7 +46,12 @@ STATES: Final = (
     "decommissioning",
     "decommissioned",
 )
+USABLE: Final = "active"
+"""State of the instances that something new may connect to."""
+
 LONGEST_PAGE: Final = 200
+LONGEST_SEARCH: Final = 10
+"""Pages that are looked through for versions in a range."""
 
 
 async def find(
@@ -123,6 +129,39 @@ async def page(
     more = len(found) == wanted.limit
     next_cursor = write_cursor(listed[-1].created_at, listed[-1].id) if more else None
     return Page([_summary(row) for row in listed], next_cursor)
+
+
+async def usable(
+    connection: Connection,
+    actor: Actor,
+    *,
+    text: str | None,
+    item: str | None,
+    versions: str | None,
+    limit: int,
+) -> list[InstanceSummary]:
+    """Return running instances that something new may build on, newest first, as `page` does.
+
+    `versions`: a range that the instance's version must meet. Looks through `LONGEST_SEARCH` pages.
+    """
+    found: list[InstanceSummary] = []
+    cursor: str | None = None
+    for _ in range(LONGEST_SEARCH):
+        part = await page(
+            connection,
+            actor,
+            scope="all",
+            text=text,
+            state=USABLE,
+            item=item,
+            limit=LONGEST_PAGE,
+            cursor=cursor,
+        )
+        found += [one for one in part.items if satisfies(one.catalog_version, versions)]
+        cursor = part.next_cursor
+        if cursor is None or len(found) >= limit:
+            break
+    return found[:limit]
 
 
 async def history(connection: Connection, instance_id: UUID) -> list[HistoryEntry]:

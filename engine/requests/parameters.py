@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from engine.catalog.documents import Access
-from engine.catalog.fields import BaseField, SecretField
+from engine.catalog.fields import BaseField, Option, SecretField
 from engine.catalog.moments import Clock
 from engine.catalog.refusal import Surroundings
 from engine.catalog.values import FieldError
@@ -30,9 +30,30 @@ TOLD: Final = 10
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def surroundings(actor: Actor, access: Access | None) -> Surroundings:
-    """Return what values are judged by: the person's time zone and the limits of their teams."""
-    return Surroundings(clock=Clock(user_zone=actor.time_zone), narrowed=_narrowed(actor, access))
+def surroundings(
+    actor: Actor,
+    access: Access | None,
+    options: Mapping[str, Sequence[Option]] | None = None,
+) -> Surroundings:
+    """Return what values are judged by: the person's time zone, the limits of their teams.
+
+    `options`: what the sources of fields with `options_from` answered.
+    """
+    return Surroundings(
+        clock=Clock(user_zone=actor.time_zone),
+        options=options or {},
+        narrowed=narrowed(actor, access),
+    )
+
+
+def narrowed(actor: Actor, access: Access | None) -> dict[str, list[Any]]:
+    """Return the values that `access.limits` leaves to the person, by field."""
+    left: dict[str, list[Any]] = {}
+    for limit in _limits(actor, access):
+        for name, allowed in (limit.fields or {}).items():
+            before = left.get(name)
+            left[name] = [v for v in allowed if before is None or v in before]
+    return left
 
 
 def max_active(actor: Actor, access: Access | None) -> int | None:
@@ -182,15 +203,6 @@ def in_clear(data: Any, secrets: Mapping[UUID, Any]) -> Any:
     if isinstance(data, list):
         return [in_clear(value, secrets) for value in data]
     return data
-
-
-def _narrowed(actor: Actor, access: Access | None) -> dict[str, list[Any]]:
-    narrowed: dict[str, list[Any]] = {}
-    for limit in _limits(actor, access):
-        for name, allowed in (limit.fields or {}).items():
-            before = narrowed.get(name)
-            narrowed[name] = [v for v in allowed if before is None or v in before]
-    return narrowed
 
 
 def _limits(actor: Actor, access: Access | None) -> Iterator[Any]:

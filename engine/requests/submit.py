@@ -23,13 +23,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from engine.catalog import search
 from engine.catalog.documents import Access, Fulfillment, load_fulfillment, load_presentation
-from engine.catalog.fields import BaseField, SecretField
+from engine.catalog.fields import BaseField, Option, SecretField
+from engine.catalog.options import source_of
 from engine.catalog.steps import BaseStep
 from engine.catalog.suggest import CATALOG_HINT
 from engine.catalog.values import Checked, check_values
@@ -75,6 +76,18 @@ class Intake:
     config: EngineConfig
     cipher: Cipher
     step_types: frozenset[str]
+    options: Mapping[str, Sequence[Option]] = field(default_factory=dict)
+    """What the sources of fields with `options_from` answered."""
+
+
+class OptionsNeeded(Exception):
+    """Values cannot be judged before these sources were asked, which no transaction waits for."""
+
+    def __init__(self, item: ItemRow, fields: Sequence[BaseField], names: Sequence[str]) -> None:
+        super().__init__(item.name, *names)
+        self.item = item
+        self.fields = fields
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +126,23 @@ async def submit(
     return request_id
 
 
-async def check(connection: Connection, actor: Actor, submission: Submission) -> Checked:
+async def check(
+    connection: Connection, intake: Intake, actor: Actor, submission: Submission
+) -> Checked:
     """Judge the values alone, for a form before it is submitted; raises for an unknown item."""
     item = await _item(connection, actor, submission)
     fields = load_presentation(item.presentation).all_fields
-    return _checked(actor, submission, fields, _access(item))
+    return _checked(intake, actor, submission, item, fields)
 
 
 def content_hash(item: ItemRow) -> str:
     """Return the hash of the document that a form is drawn from."""
     return item.source_file_hash or item.version
+
+
+def access_of(section: Mapping[str, Any] | None) -> Access | None:
+    """Return a document's `access` section as its model."""
+    return Access.model_validate(section) if section else None
 
 
 async def _item(connection: Connection, actor: Actor, submission: Submission) -> ItemRow:
@@ -171,10 +191,10 @@ def _judge(intake: Intake, actor: Actor, submission: Submission, item: ItemRow) 
     fields = load_presentation(item.presentation).all_fields
     fulfillment = load_fulfillment(item.fulfillment)
     _refuse_unavailable(item, fulfillment, intake.step_types)
-    access = _access(item)
-    checked = _checked(actor, submission, fields, access)
+    checked = _checked(intake, actor, submission, item, fields)
     refuse(checked.errors)
-    return Accepted(item, fields, fulfillment, access, checked, _team(intake, actor, submission))
+    team = _team(intake, actor, submission)
+    return Accepted(item, fields, fulfillment, access_of(item.access), checked, team)
 
 
 def _refuse_unrequestable(item: ItemRow) -> None:
@@ -217,18 +237,28 @@ def _not_available(what: str, do: str) -> Conflict:
     return Conflict(f"{what} is not available in this version", do=do, code="not_available")
 
 
-def _access(item: ItemRow) -> Access | None:
-    return Access.model_validate(item.access) if item.access else None
-
-
 def _checked(
-    actor: Actor, submission: Submission, fields: Sequence[BaseField], access: Access | None
+    intake: Intake,
+    actor: Actor,
+    submission: Submission,
+    item: ItemRow,
+    fields: Sequence[BaseField],
 ) -> Checked:
+    given = submission.parameters
+    needed = [
+        spec.name
+        for spec in fields
+        if source_of(spec) is not None
+        and spec.name not in intake.options
+        and (given.get(spec.name) or (spec.name not in given and spec.default is not None))
+    ]
+    if needed:
+        raise OptionsNeeded(item, fields, needed)
     return check_values(
         fields,
-        submission.parameters,
+        given,
         texts=submission.texts,
-        around=surroundings(actor, access),
+        around=surroundings(actor, access_of(item.access), intake.options),
     )
 
 
