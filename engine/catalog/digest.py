@@ -132,7 +132,7 @@ class _Judgement:
         )
         good = [document for document in report.documents if self._is_servable(document)]
         results = {path: self._results[path] for path in concerns.judged}
-        outcome = _Outcome(self._survey, self._before, results, [*report.findings, *findings])
+        outcome = Outcome(self._survey, self._before, results, [*report.findings, *findings])
         return outcome.digest(good)
 
     def _concerns(self) -> Concerns:
@@ -183,7 +183,7 @@ class _Judgement:
         return path.strip("/") in self._survey.folders
 
 
-class _Outcome:
+class Outcome:
     """From the verdict to what is written."""
 
     def __init__(
@@ -199,6 +199,7 @@ class _Outcome:
         self._findings = list(findings)
 
     def digest(self, good: Sequence[CheckedDocument]) -> Digest:
+        """Return what is written when these documents are good, by themselves and with others."""
         broken = self._files_with_faults(good)
         good = self._without_clashes(good, broken)
         broken |= self._files_with_faults(good)

@@ -55,7 +55,7 @@ from engine.catalog.addresses import (
     token_for,
 )
 from engine.catalog.git_errors import MirrorBroken
-from engine.catalog.trees import TreeEntry
+from engine.catalog.trees import Outline, TreeEntry
 from engine.config import EngineConfig
 from engine.errors import NotFound, Unreachable
 
@@ -135,6 +135,8 @@ class Mirror:
 
     def clean_up(self) -> None:
         """Pack what many small fetches left, when git finds it worth while; never prunes."""
+        if not self._is_untidy():
+            return
         deadline = _deadline(GC_SECONDS)
         with self._locked(deadline) as lock:
             self._git(
@@ -161,6 +163,13 @@ class Mirror:
             f"There is no commit {ref!r} in {self.folder}",
             do="Check the name; in a shallow clone, fetch the commit first",
         )
+
+    def _is_untidy(self) -> bool:
+        """Whether `gc --auto` might find something to do; asking git itself costs a process."""
+        objects = self.folder / "objects"
+        packs = list(objects.glob("pack/*.pack"))
+        loose = list(objects.glob("17/*"))  # git judges all by this one too
+        return len(packs) > 40 or len(loose) > 10
 
     def has(self, commit: str) -> bool:
         """Whether the commit is in the mirror."""
@@ -196,6 +205,16 @@ class Mirror:
         folders = [f"{checked_folder(root)}/" for root in roots]
         listing = self._git(*_LS_TREE, checked_commit(commit), "--", *folders)
         return dict(trees.tree_entries(listing))
+
+    def entries(self, commit: str, paths: Sequence[str]) -> dict[str, TreeEntry]:
+        """Return those of the paths that the commit has."""
+        listing = self._git(*_LS_TREE, checked_commit(commit), "--", *paths)
+        return {path: entry for path, entry in trees.tree_entries(listing) if path in paths}
+
+    def outline(self, commit: str) -> Outline:
+        """Return the folders of a commit, and whether it has links."""
+        listing = self._git("ls-tree", "-r", "-t", "-z", "--full-tree", checked_commit(commit))
+        return trees.outline(listing)
 
     def diff(self, old: str, new: str) -> dict[str, TreeEntry | None]:
         """Return the paths that differ between two commits: the new entry, or None where removed.

@@ -41,6 +41,7 @@ from engine.catalog.documents import Kind
 from engine.catalog.findings import Finding
 from engine.catalog.git_errors import MirrorBroken
 from engine.catalog.repository import FETCH_SECONDS, Mirror, in_thread
+from engine.catalog.small_change import around, judged, look
 from engine.catalog.survey import BrokenSettings, Survey, survey
 from engine.config import EngineConfig
 from engine.errors import ConfigurationError, PaoError
@@ -153,12 +154,24 @@ class _Run:
         if self._is_in_service(commit):
             return await self._unchanged(commit)
         try:
-            outcome = await self._digest(commit)
+            outcome = await self._small_change(commit) or await self._digest(commit)
         except MirrorBroken as broken:
             log.warning("catalog_mirror_broken", error=str(broken))
             commit = await in_thread(self._mirror, self._mirror.remake, limit)
             outcome = await self._digest(commit)
         return await self._write(commit, outcome)
+
+    async def _small_change(self, commit: str) -> Digest | None:
+        """Judge only what the change concerns, where that is enough; else return None."""
+        last = self._last
+        if last is None or last.commit_hash is None or last.errors or not self._counts():
+            return None
+        mirror = self._mirror
+        seen = await in_thread(mirror, look, mirror, last.commit_hash, commit, self._source.known)
+        before = None if seen is None else await around(self._connection, seen)
+        if seen is None or before is None:
+            return None
+        return await in_thread(mirror, judged, mirror, seen, before, last)
 
     async def _digest(self, commit: str) -> Digest:
         found = await in_thread(self._mirror, survey, self._mirror, commit)
@@ -178,7 +191,8 @@ class _Run:
         report = _report(commit, self._last, outcome)
         connection, before = self._connection, _commit_of(self._last)
         async with connection.transaction():
-            await store.mark_broken(connection, outcome.broken, outcome.newly_broken, before)
+            if outcome.broken or (self._last and self._last.errors):
+                await store.mark_broken(connection, outcome.broken, outcome.newly_broken, before)
             await store.deactivate(connection, outcome.gone)
             await store.merge(connection, outcome.documents, commit)
             await store.replace_files(connection, outcome.replaced, outcome.files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -37,6 +38,24 @@ class TreeEntry:
     def is_file(self) -> bool:
         """Whether it is an ordinary file, executable or not; a submodule is not."""
         return self.mode.startswith("100")
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A commit as a small change needs to know it: its folders, and whether it has links."""
+
+    folders: frozenset[str]
+    has_links: bool
+
+
+_FOLDER = re.compile(rb"040000 tree [0-9a-f]+\t([^\0]+)\0")
+_LINK = re.compile(rb"(?:\A|\0)120000 ")
+
+
+def outline(listing: bytes) -> Outline:
+    """Read `ls-tree -r -t -z` without making a value of each file."""
+    folders = frozenset(_path(found[1]) for found in _FOLDER.finditer(listing))
+    return Outline(folders, _LINK.search(listing) is not None)
 
 
 def tree_entries(listing: bytes) -> Iterator[tuple[str, TreeEntry]]:

@@ -300,6 +300,29 @@ async def files(connection: Connection) -> list[FileRow]:
     return await _tuples(connection, _sql.files, FileRow)
 
 
+async def files_at(connection: Connection, paths: Sequence[str]) -> list[FileRow]:
+    """Return those of the files that the last sync knew."""
+    return await _tuples(connection, _sql.files_at, FileRow, {"paths": list(paths)})
+
+
+async def files_about(connection: Connection, slugs: Sequence[str]) -> list[FileRow]:
+    """Return the files that define or mention a document of these slugs."""
+    return await _tuples(connection, _sql.files_about, FileRow, {"slugs": list(slugs)})
+
+
+async def files_defining(connection: Connection, slugs: Sequence[str]) -> list[FileRow]:
+    """Return the files that define a document of these slugs."""
+    return await _tuples(connection, _sql.files_defining, FileRow, {"slugs": list(slugs)})
+
+
+async def documents_named(
+    connection: Connection, kinds: Sequence[Kind], names: Sequence[str]
+) -> list[DocumentRow]:
+    """Return the documents of these kinds and names, active or not."""
+    parameters = {"kinds": list(kinds), "names": list(names)}
+    return await _tuples(connection, _sql.documents_named, DocumentRow, parameters)
+
+
 async def documents(connection: Connection) -> list[DocumentRow]:
     """Return every document that the catalog knows, active or not."""
     return await _tuples(connection, _sql.documents, DocumentRow)
@@ -444,10 +467,15 @@ def _filters(filters: Filters) -> dict[str, Any]:
     }
 
 
-async def _tuples(connection: Connection, query: str, make: Callable[..., T]) -> list[T]:
+async def _tuples(
+    connection: Connection,
+    query: str,
+    make: Callable[..., T],
+    params: Mapping[str, Any] | None = None,
+) -> list[T]:
     with driver_errors():
         async with connection.cursor(row_factory=args_row(make)) as cursor:
-            await cursor.execute(query, {})
+            await cursor.execute(query, params or {})
             return await cursor.fetchall()
 
 

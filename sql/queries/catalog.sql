@@ -49,7 +49,8 @@ WHERE id <> %(id)s AND trigger = 'interval' AND status = 'completed'
 -- name: last_sync
 -- The last completed sync, which is what the catalog serves.
 SELECT id, repository_url, branch, commit_hash, errors, warnings, rules, sync_completed_at,
-       (SELECT count(*) FROM catalog_entries WHERE is_active) AS in_service
+       unchanged + items_added + items_updated + bundles_added + bundles_updated + updates_added
+       + updates_updated + upgrades_added + upgrades_updated AS in_service
 FROM catalog_sync_status
 WHERE status = 'completed'
 ORDER BY sync_completed_at DESC, id DESC
@@ -84,6 +85,21 @@ LIMIT %(limit)s;
 SELECT path, blob_hash, defines, mentions, modules, nullif(findings, '[]') AS findings, is_broken
 FROM catalog_files;
 
+-- name: files_at
+-- Those of these files that the last sync knew.
+SELECT path, blob_hash, defines, mentions, modules, nullif(findings, '[]') AS findings, is_broken
+FROM catalog_files WHERE path = ANY (%(paths)s);
+
+-- name: files_about
+-- The files that define or mention documents of these slugs.
+SELECT path, blob_hash, defines, mentions, modules, nullif(findings, '[]') AS findings, is_broken
+FROM catalog_files WHERE slugs && %(slugs)s::text[] OR mentions && %(slugs)s::text[];
+
+-- name: files_defining
+-- The files that define documents of these slugs.
+SELECT path, blob_hash, defines, mentions, modules, nullif(findings, '[]') AS findings, is_broken
+FROM catalog_files WHERE slugs && %(slugs)s::text[];
+
 -- name: forget_files
 -- Delete the knowledge of files, before what replaces it is copied in.
 DELETE FROM catalog_files WHERE path = ANY (%(paths)s);
@@ -106,6 +122,23 @@ FROM update_items
 UNION ALL
 SELECT 'UpgradeItem', name, slug, version, source_file_path, source_file_hash, is_active
 FROM upgrade_items;
+
+-- name: documents_named
+-- The documents of these kinds and names, active or not.
+WITH wanted AS (
+    SELECT kind, name FROM unnest(%(kinds)s::text[], %(names)s::text[]) AS w(kind, name)
+)
+SELECT w.kind, d.name, d.slug, d.version, d.source_file_path, d.source_file_hash, d.is_active
+FROM wanted w JOIN catalog_items d ON w.kind = 'CatalogItem' AND d.name = w.name
+UNION ALL
+SELECT w.kind, d.name, d.slug, d.version, d.source_file_path, d.source_file_hash, d.is_active
+FROM wanted w JOIN catalog_bundles d ON w.kind = 'CatalogBundle' AND d.name = w.name
+UNION ALL
+SELECT w.kind, d.name, d.slug, d.version, d.source_file_path, d.source_file_hash, d.is_active
+FROM wanted w JOIN update_items d ON w.kind = 'UpdateItem' AND d.name = w.name
+UNION ALL
+SELECT w.kind, d.name, d.slug, d.version, d.source_file_path, d.source_file_hash, d.is_active
+FROM wanted w JOIN upgrade_items d ON w.kind = 'UpgradeItem' AND d.name = w.name;
 
 -- name: deactivate
 -- Take documents that the repository no longer has out of service; instances go on naming them.

@@ -1,0 +1,207 @@
+"""A small change of a sound catalog, judged without a look at the rest of it.
+
+The whole of ten thousand files takes half a second to list and load, whatever changed. Where the
+last sync left no error, where settings and own types stay and only ordinary files differ, what a
+change concerns (`concerns`) can be asked of the database by slugs, and everything else stays as it
+was. Whenever one of this does not hold, or something turns out to be wrong, nothing is said here and
+the sync looks at everything (`digest`): so errors, and the names that they suggest, have one source.
+
+`look` runs in a thread, then `around` asks the database, then `judged` runs in a thread again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Final
+
+from engine.catalog.checks import Known
+from engine.catalog.concerns import concerned
+from engine.catalog.digest import CONTENT_CHANGED, Before, Digest, Outcome
+from engine.catalog.documents import Kind
+from engine.catalog.facts import facts_of, facts_of_row, kind_and_name_of
+from engine.catalog.findings import Finding
+from engine.catalog.layout import SETTINGS_FILE, Layout, read_layout
+from engine.catalog.own_types import FILE_NAMES, OwnTypes
+from engine.catalog.reader import LARGEST_FILE
+from engine.catalog.repository import Mirror
+from engine.catalog.survey import Survey
+from engine.catalog.trees import TreeEntry
+from engine.catalog.validation import FileResult, judge, read_file, types_of
+from engine.errors import PaoError
+from engine.store import catalog as store
+from engine.store.catalog import FileRow, LastSync
+from engine.store.pool import Connection
+
+SMALL: Final = 100
+"""Files; from here on the whole is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What differs between two commits, read; `folders` are those of the newer one."""
+
+    commit: str
+    layout: Layout
+    types: OwnTypes
+    known: Known
+    folders: frozenset[str]
+    documents: Mapping[str, TreeEntry]
+    removed: frozenset[str]
+    results: Mapping[str, FileResult]
+
+    @property
+    def slugs(self) -> set[str]:
+        """What the changed files define now."""
+        return {slug for result in self.results.values() for slug in facts_of(result).defines}
+
+    @property
+    def mentions(self) -> set[str]:
+        """What the changed files refer to now."""
+        return {slug for result in self.results.values() for slug in facts_of(result).mentions}
+
+
+def look(mirror: Mirror, old: str, new: str, known: Known) -> Look | None:
+    """Read what differs; None where that is not a small change of ordinary documents."""
+    try:
+        differing = mirror.diff(old, new)
+    except PaoError:  # the old commit is not in this mirror
+        return None
+    names = {PurePosixPath(path).name for path in differing}
+    if len(differing) >= SMALL or names & {SETTINGS_FILE, *FILE_NAMES}:
+        return None
+    outline = mirror.outline(new)
+    before = {str(folder) for path in differing for folder in PurePosixPath(path).parents} - {"."}
+    if outline.has_links or not before <= outline.folders:
+        return None
+    settings = mirror.entries(new, [SETTINGS_FILE])
+    content = dict(mirror.read_blobs(settings)).get(SETTINGS_FILE)
+    layout = read_layout(content, outline.folders)
+    changed = [path for path, entry in differing.items() if entry and layout.is_document(path)]
+    places = ["", *(f"{root}/" for root in layout.roots)]
+    wanted = [*(f"{place}{name}" for place in places for name in FILE_NAMES), *changed]
+    entries = mirror.entries(new, wanted)
+    if layout.findings or not _are_readable(entries, changed):
+        return None
+    contents = dict(mirror.read_blobs(entries))
+    types, findings = types_of(contents, layout)
+    if any(finding.is_error for finding in findings):
+        return None
+    known = replace(known, has_module=lambda path: path.strip("/") in outline.folders)
+    return Look(
+        commit=new,
+        layout=layout,
+        types=types,
+        known=known,
+        folders=outline.folders,
+        documents={path: entries[path] for path in changed},
+        removed=frozenset(
+            path for path, entry in differing.items() if not entry and layout.is_document(path)
+        ),
+        results={
+            path: read_file(path, contents[path], layout, types=types, known=known)
+            for path in changed
+        },
+    )
+
+
+def _are_readable(entries: Mapping[str, TreeEntry], changed: Iterable[str]) -> bool:
+    return all(path in entries for path in changed) and all(
+        entry.is_file and entry.size <= LARGEST_FILE for entry in entries.values()
+    )
+
+
+async def around(connection: Connection, seen: Look) -> Before | None:
+    """Return what the database has of everything that the change concerns; None for too much."""
+    changed = [*seen.results, *seen.removed]
+    files = {row.path: row for row in await store.files_at(connection, changed)}
+    touched = seen.slugs | _slugs(files.values())
+    asked: set[str] = set()
+    while fresh := touched - asked:  # upwards: who refers to it, and who to those
+        asked |= fresh
+        files |= {row.path: row for row in await store.files_about(connection, sorted(fresh))}
+        touched |= _slugs(files.values())
+        if len(files) >= SMALL:
+            return None
+    named = seen.mentions | {slug for row in files.values() for slug in row.mentions}
+    while fresh := named - asked:  # downwards: what they name
+        asked |= fresh
+        found = await store.files_defining(connection, sorted(fresh))
+        files |= {row.path: row for row in found}
+        named |= {slug for row in found for slug in row.mentions}
+        if len(files) >= SMALL:
+            return None
+    documents = await store.documents_named(connection, *_keys(seen, files.values()))
+    return Before(files, documents, everything=False)
+
+
+def _slugs(rows: Iterable[FileRow]) -> set[str]:
+    return {slug for row in rows for slug in facts_of_row(row).defines}
+
+
+def _keys(seen: Look, rows: Iterable[FileRow]) -> tuple[list[Kind], list[str]]:
+    """Return kinds and names of the documents of these files, before and now."""
+    keys = {
+        (subject.document.kind, subject.document.name)
+        for result in seen.results.values()
+        for subject in result.subjects
+    }
+    named = (kind_and_name_of(defined) for row in rows for defined in row.defines)
+    keys |= {(kind, name) for kind, name in named if kind is not None}
+    return [kind for kind, _ in keys], [name for _, name in keys]
+
+
+def judged(mirror: Mirror, seen: Look, before: Before, last: LastSync) -> Digest | None:
+    """Judge what the change concerns; None where something is wrong with it."""
+    concerns = concerned(
+        {path: facts_of_row(row) for path, row in before.files.items()},
+        {path: facts_of(result) for path, result in seen.results.items()},
+        removed=seen.removed,
+        suspects=(),
+        has_module=lambda path: path.strip("/") in seen.folders,
+    )
+    entries = {
+        path: seen.documents.get(path) or TreeEntry(before.files[path].blob_hash, 0, "100644")
+        for path in concerns.judged | concerns.context
+    }
+    unread = {path: entry for path, entry in entries.items() if path not in seen.results}
+    results = dict(seen.results) | {
+        path: read_file(path, content, seen.layout, types=seen.types, known=seen.known)
+        for path, content in mirror.read_blobs(unread)
+    }
+    report = judge(
+        [results[path] for path in sorted(concerns.judged)],
+        seen.layout,
+        also=[s for path in sorted(concerns.context) for s in results[path].subjects],
+    )
+    if report.errors:
+        return None
+    survey = Survey(seen.commit, seen.layout, seen.folders, entries, {}, {})
+    before = _narrowed(before, entries.keys() | seen.removed)
+    judged_results = {path: results[path] for path in concerns.judged}
+    kept = _kept(last, concerns.judged | seen.removed)
+    outcome = Outcome(survey, before, judged_results, [*report.findings, *kept])
+    digest = outcome.digest(report.documents)
+    if any(finding.is_error for finding in digest.findings):
+        return None
+    moved = sum(change.change != "added" for change in digest.changes)
+    return replace(digest, unchanged=last.in_service - moved)
+
+
+def _narrowed(before: Before, paths: Collection[str]) -> Before:
+    """Leave out what was found by the way: to the outcome, a file that it does not see is gone."""
+    return Before(
+        {path: row for path, row in before.files.items() if path in paths},
+        [row for row in before.documents if row.source_file_path in paths],
+        everything=False,
+    )
+
+
+def _kept(last: LastSync, judged: frozenset[str]) -> list[Finding]:
+    """Return the warnings of the last sync about files that are not judged again."""
+    return [
+        Finding(**warning)
+        for warning in last.warnings
+        if warning["code"] != CONTENT_CHANGED and warning["file"] not in judged
+    ]
