@@ -223,7 +223,7 @@ async def _page(on: World, cursor: str | None, times: int) -> float:
 
 async def _wait_for_tomorrow(ours: World, steps: int) -> None:
     target = ours.tomorrow.started + steps
-    await ours.make_due(await ours.requests(steps // CHAIN, CHAIN, wide=True, step_type="Tomorrow"))
+    await ours.make_due(await ours.requests(steps, 1, step_type="Tomorrow"))
     while ours.tomorrow.started < target:  # noqa: ASYNC110 (many events; one look is enough)
         await asyncio.sleep(0.05)
 
