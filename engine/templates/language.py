@@ -244,7 +244,7 @@ def _const(_compiler: _Compiler, node: Any) -> Block:
 
 def _list(compiler: _Compiler, node: Any) -> Block:
     parts = [compiler.expression(item) for item in node.items]
-    return lambda run: [part(run) for part in parts]
+    return lambda run: run.gather([part(run) for part in parts])
 
 
 def _and(compiler: _Compiler, node: Any) -> Block:

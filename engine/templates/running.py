@@ -70,6 +70,21 @@ class Run:
                 "The template takes too long", f"loops make {MOST_WORK} rounds at most"
             )
 
+    def gather(self, items: list[Json]) -> list[Json]:
+        """Count the text that a new list holds: it is small only until somebody writes it out."""
+        open_ = list(items)
+        while open_:
+            one = open_.pop()
+            if isinstance(one, str):
+                self.write(one)
+            elif isinstance(one, Mapping):
+                open_ += one.values()
+            elif isinstance(one, list | tuple):
+                open_ += one
+            self.output -= 1
+        self.write("")
+        return items
+
     def write(self, text: str) -> str:
         """Count text that is made; raises TemplateError when it is too much."""
         self.output -= len(text)
