@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import unquote
 
 import yaml
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
@@ -282,7 +284,7 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             found = value if isinstance(value, tuple) else (value,)
             secrets += [s.get_secret_value() for s in found if isinstance(s, SecretStr)]
-        return secrets
+        return [*secrets, *(part for secret in secrets for part in _passwords(secret))]
 
 
 def load(*, config: Path | None = None, database_url: str | None = None) -> Settings:
@@ -296,6 +298,16 @@ def load(*, config: Path | None = None, database_url: str | None = None) -> Sett
         return Settings(**given)
     except ValidationError as error:
         raise _told(error, config) from error
+
+
+def _passwords(address: str) -> list[str]:
+    """Return the password of a database's address by itself, as written and as meant.
+
+    Libraries tell addresses in words of their own, and the whole one is not found in them.
+    """
+    found = re.match(r"\w+://[^/@]*?:([^/@]+)@", address)
+    found = found or re.search(r"\bpassword\s*=\s*'?([^\s']+)", address)
+    return [found[1], unquote(found[1])] if found else []
 
 
 def clear(secret: SecretStr | None) -> str | None:

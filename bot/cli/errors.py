@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -50,7 +51,7 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NO
     except Exception as error:  # noqa: BLE001 - the edge: a person never gets a traceback
-        _tell({"code": "internal_error", "message": _unknown(error)}, arguments)
+        _tell({"code": "internal_error", "message": _unknown(error, arguments)}, arguments)
         return NO
     return result if isinstance(result, int) else DONE
 
@@ -93,24 +94,49 @@ def _tell(error: dict[str, Any], arguments: Sequence[str]) -> None:
 
 def _asked_format(arguments: Sequence[str]) -> str:
     """Read `--output` by hand: an error may come before the options were parsed."""
-    formats = [
-        value
-        for option, value in zip(arguments, [*arguments[1:], ""], strict=False)
-        if option == "--output"
-    ]
-    formats += [a.partition("=")[2] for a in arguments if a.startswith("--output=")]
-    return formats[-1] if formats and formats[-1] in {"json", "yaml"} else "table"
+    format = _asked("--output", arguments)  # noqa: A001
+    return format if format in {"json", "yaml"} else "table"
 
 
-def _unknown(error: Exception) -> str:
+def _asked(option: str, arguments: Sequence[str]) -> str | None:
+    """Return the value that an option was given last."""
+    found = None
+    for word, following in pairwise([*arguments, ""]):
+        if word == option:
+            found = following
+        elif word.startswith(f"{option}="):
+            found = word.partition("=")[2]
+    return found
+
+
+def _without_secrets(text: str, arguments: Sequence[str]) -> str:
+    """Take the secrets of the settings out; the whole text, where these cannot be read."""
+    from pathlib import Path
+
+    from bot import settings
+    from engine.redaction import Redactor
+
+    config = _asked("--config", arguments)
+    try:
+        known = settings.load(
+            config=Path(config) if config else None,
+            database_url=_asked("--database-url", arguments),
+        )
+    except Exception as error:  # noqa: BLE001 - what is told is the error before this one
+        return f"Left out: the settings, and so their secrets, are not known ({type(error).__name__}).\n"
+    return Redactor(known.secret_values()).text(text)
+
+
+def _unknown(error: Exception, arguments: Sequence[str]) -> str:
     """Keep the traceback in a file of its own, and say where."""
     import tempfile
     import traceback
 
+    trace = _without_secrets("".join(traceback.format_exception(error)), arguments)
     with tempfile.NamedTemporaryFile(
         "w", prefix="pao-error-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
-        traceback.print_exception(error, file=file)
+        file.write(trace)
     return (
         f"PAO met an error that it does not know: {type(error).__name__}. "
         f"This is a mistake in PAO; please report it with the file {file.name}, "
