@@ -25,7 +25,7 @@ from uuid import UUID
 from engine.catalog.documents import load_fulfillment, load_presentation
 from engine.catalog.suggest import did_you_mean
 from engine.catalog.values import FieldError, check_values
-from engine.errors import Conflict, ConstraintViolated, InvalidInput, NotFound
+from engine.errors import Conflict, ConstraintViolated, InvalidInput, NotFound, quoted
 from engine.events import EVENTS_CHANNEL, STEPS_CHANNEL, NewEvent
 from engine.people.permissions import Action, Denied, may, refusal
 from engine.redaction import Redactor
@@ -205,7 +205,7 @@ async def resolve_step(
         + [
             FieldError(
                 name,
-                f"The step has no output {name!r}.{did_you_mean(name, declared)}",
+                f"The step has no output {quoted(name)}.{did_you_mean(name, declared)}",
                 "unknown_output",
             )
             for name in outputs
@@ -295,7 +295,11 @@ async def _failed_step(connection: Connection, row: RequestRow, step: str | None
                 code="step_not_failed",
             )
     known = [s.step_id for s in steps]
-    raise NotFound(f"There is no step {step!r}.{did_you_mean(step, known)}", code="unknown_step")
+    raise NotFound(
+        f"There is no step {quoted(step)}.{did_you_mean(step, known)}",
+        f"the steps are {', '.join(known) or 'none'}",
+        code="unknown_step",
+    )
 
 
 async def _change(
