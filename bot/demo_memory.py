@@ -31,7 +31,7 @@ class Memory:
             return {}
         try:
             kept = json.loads(self._path.read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as error:
             log.warning("demo_cloud_forgot", error=str(error))
