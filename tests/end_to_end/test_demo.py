@@ -86,6 +86,17 @@ def test_a_dry_run_shows_what_would_run_and_orders_nothing(demo: Demo):
     assert pao("request", "list", "--output", "json", *pao.demo_options).json == before
 
 
+def test_an_example_refuses_a_network_that_cannot_be(demo: Demo):
+    networks = ("--param", "source=10.0.0.300/24", "--param", "destination=10.0.0.0/24")
+    why = ("--param", "service=https", "--param", "reason=the shop asks the ledger")
+    checked = demo.pao(
+        *("request", "validate", "--item", "firewall-change", *networks, *why),
+        *("--output", "json", *demo.pao.demo_options),
+    )
+    assert checked.code == 1
+    assert [error["field"] for error in checked.json["errors"]] == ["source"]
+
+
 def test_an_unknown_item_gets_a_suggestion(demo: Demo) -> None:
     refused = demo.pao(
         *("request", "submit", "--item", "object-buckt", "--output", "json"),
