@@ -114,8 +114,8 @@ class LazyGroup(click.Group):
             from engine.catalog.suggest import did_you_mean
             from engine.errors import quoted
 
-            error.message = f"No such command {quoted(args[0])}.{did_you_mean(args[0], self._lazy)}"
-            raise click.UsageError(error.message, ctx) from error
+            meant = did_you_mean(args[0], self._lazy)
+            raise click.UsageError(f"No such command {quoted(args[0])}.{meant}", ctx) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """All names, in the order of the table."""
