@@ -162,7 +162,7 @@ def _entry(entry: CatalogEntry) -> Iterator[Block]:
 
 
 def _entry_heading(entry: CatalogEntry) -> str:
-    icon = f":{entry.icon.strip(':')}: " if entry.icon else ""
+    icon = f":{escaped(one_line(entry.icon.strip(':')), 100)}: " if entry.icon else ""
     deprecated = ""
     if entry.lifecycle == "deprecated":
         instead = f", use {code(entry.replaced_by)}" if entry.replaced_by else ""
