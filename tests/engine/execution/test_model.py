@@ -1,0 +1,250 @@
+"""The state machines of requests and steps, under random commands, completions, deaths and take-overs.
+
+A worker here is a list of claims. It may write what became of a claim, write it twice, write it long
+after the step was taken over, or die and say nothing. People command meanwhile. After every move the
+tables must be in order (tests/support/invariants.py), and from every state everything comes to an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from engine import Conflict, InvalidInput, RequestView
+from engine.execution.finish import write_finishes
+from engine.store import execution
+from engine.store.execution import Claim, Finish
+from engine.store.pool import close_pool, connect, new_pool, open_pool, transaction
+from tests.support.engines import ADMIN, ALICE, automation
+from tests.support.invariants import violations
+from tests.support.workbench import FINAL, Workbench, step, workbench
+
+T = TypeVar("T")
+NUMBERS = itertools.count()
+WORKERS = st.sampled_from(["one", "two"])
+OUTCOMES = st.sampled_from(["completed", "completed", "failed", "retrying", "waiting", "skipped"])
+PHASES = st.sampled_from(["start", "poll", "verify"])
+INDEXES = st.integers(0, 5)
+GRAPHS = st.sampled_from(
+    [
+        {"a": [], "b": ["a"], "c": ["b"]},
+        {"a": [], "b": [], "c": ["a", "b"], "d": ["c"]},
+        {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]},
+    ]
+)
+ROUNDS = 60
+
+
+class Requests(RuleBasedStateMachine):
+    """One request of a small graph, its workers and its people."""
+
+    bench: Workbench
+    runner: asyncio.Runner
+
+    @initialize(graph=GRAPHS, has_rollback=st.booleans())
+    def submit(self, graph: dict[str, list[str]], *, has_rollback: bool) -> None:
+        steps = [step(name, depends_on=before) for name, before in graph.items()]
+        fulfillment = automation(steps)
+        if has_rollback:
+            fulfillment["rollback"] = {"steps": [step("undo")]}
+        self.names = list(graph)
+        self.held: dict[str, list[Claim]] = defaultdict(list)
+        self.request = self.do(
+            self.bench.request(item=f"item-{next(NUMBERS)}", fulfillment=fulfillment)
+        )
+        self.id: UUID = self.do(self.bench.engine._internal_id(self.request.request_id))
+
+    # Workers
+
+    @rule(worker=WORKERS, limit=st.integers(1, 3))
+    def claim(self, worker: str, limit: int) -> None:
+        self.held[worker] += self.do(self._claim(worker, limit))
+
+    @precondition(lambda self: any(self.held.values()))
+    @rule(index=INDEXES, outcome=OUTCOMES, phase=PHASES, forgets=st.booleans())
+    def finish(self, index: int, outcome: Any, phase: Any, *, forgets: bool) -> None:
+        worker = next(name for name, claims in self.held.items() if claims)
+        one = self.held[worker][index % len(self.held[worker])]
+        is_ours = self.do(self._is_current(one))
+        written = self.do(write_finishes(self.bench.pool, [_finish(one, outcome, phase)]))
+        assert bool(written) == is_ours
+        if forgets:
+            self.held[worker].remove(one)
+
+    @rule(worker=WORKERS, outcome=OUTCOMES)
+    def finish_all_at_once(self, worker: str, outcome: Any) -> None:
+        finishes = {one.id: _finish(one, outcome, "poll") for one in self.held.pop(worker, [])}
+        if finishes:
+            self.do(write_finishes(self.bench.pool, list(finishes.values())))
+
+    @rule(worker=WORKERS)
+    def die(self, worker: str) -> None:
+        self.held[worker].clear()
+
+    @rule()
+    def take_over(self) -> None:
+        self.do(self._take_over())
+
+    # Time and people
+
+    @rule()
+    def take_too_long(self) -> None:
+        self.do(
+            self._execute(
+                "UPDATE service_requests SET timeout_at = clock_timestamp() - interval '1 s'"
+                " WHERE id = %s AND status = 'in_progress' AND timeout_at IS NOT NULL"
+            )
+        )
+        self.do(self.bench.reap())
+
+    @rule(index=INDEXES)
+    def retry(self, index: int) -> None:
+        name = self.names[index % len(self.names)]
+        self.command(self.bench.engine.retry(ALICE, self.request.request_id, name))
+
+    @rule(index=INDEXES)
+    def skip(self, index: int) -> None:
+        name = self.names[index % len(self.names)]
+        self.command(self.bench.engine.skip(ADMIN, self.request.request_id, name, "not needed"))
+
+    @rule(index=INDEXES)
+    def resolve(self, index: int) -> None:
+        name = self.names[index % len(self.names)]
+        self.command(self.bench.engine.resolve(ALICE, self.request.request_id, name))
+
+    @rule()
+    def resume(self) -> None:
+        self.command(self.bench.engine.resume(ALICE, self.request.request_id))
+
+    @precondition(lambda self: any(self.held.values()))
+    @rule()
+    def abort(self) -> None:
+        self.command(self.bench.engine.abort(ALICE, self.request.request_id))
+
+    @rule()
+    def make_and_follow_tickets(self) -> None:
+        self.do(self.bench.outbox().work())
+
+    # What must hold
+
+    @invariant()
+    def the_tables_are_in_order(self) -> None:
+        if hasattr(self, "id"):
+            assert self.do(violations(self.bench.connection)) == []
+
+    def teardown(self) -> None:
+        """Whatever was left: once workers do their work, the request comes to an end."""
+        if not hasattr(self, "id"):
+            return
+        for _ in range(ROUNDS):
+            self.do(self._take_over())
+            claims = self.do(self._claim("last", 10))
+            if not claims:
+                break
+            finishes = [
+                _finish(one, "failed" if one.phase == "cancel" else "completed", "start")
+                for one in claims
+            ]
+            assert len(self.do(write_finishes(self.bench.pool, finishes))) == len(claims)
+            self.the_tables_are_in_order()
+        view: RequestView = self.do(self.bench.view(self.request))
+        assert view.status in FINAL
+        assert {one.status for one in view.steps} <= {"completed", "failed", "skipped", "pending"}
+        assert view.status != "failed" or view.can_resume
+
+    # How it is done
+
+    def do(self, work: Awaitable[T]) -> T:
+        async def awaited() -> T:
+            return await work
+
+        return self.runner.run(awaited())
+
+    def command(self, work: Awaitable[object]) -> None:
+        """Do what a person asks for, which may be refused in words."""
+        try:
+            self.do(work)
+        except (Conflict, InvalidInput):
+            return
+
+    async def _claim(self, worker: str, limit: int) -> list[Claim]:
+        async with transaction(self.bench.pool) as connection:
+            return await execution.claim(
+                connection, worker, limit=limit, lease=self.bench.config.lease, request_id=self.id
+            )
+
+    async def _take_over(self) -> None:
+        await self._execute(
+            "UPDATE request_steps SET lease_expires_at = clock_timestamp() - interval '1 s'"
+            " WHERE request_id = %s AND lease_owner IS NOT NULL"
+        )
+        await self.bench.reap()
+
+    async def _is_current(self, one: Claim) -> bool:
+        query = (
+            "SELECT lease_token = %s AND lease_owner IS NOT NULL FROM request_steps WHERE id = %s"
+        )
+        return bool(await self.bench.one(query, one.lease_token, one.id))
+
+    async def _execute(self, statement: str) -> None:
+        await self.bench.connection.execute(statement.encode(), (self.id,))
+
+
+def _finish(one: Claim, outcome: Any, phase: Any) -> Finish:
+    return Finish(
+        one.id,
+        one.lease_token,
+        outcome,
+        phase=phase,
+        skip_reason="condition" if outcome == "skipped" else None,
+        error_type="broken" if outcome in ("failed", "retrying") else None,
+        kind=None if outcome == "waiting" else f"step.{outcome}",
+    )
+
+
+def test_every_history_leaves_the_tables_in_order_and_comes_to_an_end(
+    dsn: str, tmp_path: Path
+) -> None:
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        bench = runner.run(_opened(stack, dsn, tmp_path))
+        try:
+            machine = type("Machine", (Requests,), {"bench": bench, "runner": runner})
+            run_state_machine_as_test(
+                machine,
+                settings=settings(
+                    max_examples=25,
+                    stateful_step_count=25,
+                    deadline=None,
+                    phases=[Phase.generate, Phase.shrink],
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            runner.run(stack.aclose())
+
+
+async def _opened(stack: AsyncExitStack, dsn: str, folder: Path) -> Workbench:
+    pool = new_pool(dsn, max_size=4)
+    await open_pool(pool)
+    stack.push_async_callback(close_pool, pool)
+    connection = await connect(dsn)
+    stack.push_async_callback(connection.close)
+    return await stack.enter_async_context(workbench(dsn, pool, connection, folder))
