@@ -48,7 +48,7 @@ STEP = """\
         type: HttpPost
         template:
           url: https://example.com/{number}
-          body: {{name: "{{{{ field_1 }}}}", zone: "{{{{ field_2 }}}}"}}
+          body: {{name: "{{{{ field_1 }}}}{{{{ field_{number} }}}}", zone: "{{{{ field_2 }}}}"}}
 """
 
 
@@ -64,7 +64,8 @@ def document(number: int, version: str = "1.0.0") -> str:
     return (
         f"{head}{fields}fulfillment:\n  automation:\n    steps:\n{steps}  manual:\n"
         "    system: jira\n    template:\n      project: OPS\n      issue_type: Task\n"
-        '      summary: "Make {{ field_3 }}"\n      description: |\n        By hand, please.\n'
+        '      summary: "Make {{ field_4 }} {{ field_5 }}"\n      description: |\n'
+        "        By hand, please: {{ field_6 }} {{ field_7 }} {{ field_8 }}\n"
     )
 
 

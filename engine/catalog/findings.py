@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
@@ -47,7 +47,7 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding as the JSON of command line and sync status has it."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -322,10 +322,13 @@ def _json(findings: Sequence[Finding], *, errors: bool) -> list[dict[str, Any]]:
 
 def _told(report: SyncReport) -> dict[str, Any]:
     """Return what the event of a sync holds: all numbers, and the first of each list."""
-    return asdict(report) | {
-        "errors": list(report.errors[:TOLD]),
-        "warnings": list(report.warnings[:TOLD]),
-        "changes": list(report.changes[:TOLD]),
+    told = replace(
+        report,
+        errors=list(report.errors[:TOLD]),
+        warnings=list(report.warnings[:TOLD]),
+        changes=list(report.changes[:TOLD]),
+    )
+    return asdict(told) | {
         "error_count": len(report.errors),
         "warning_count": len(report.warnings),
         "change_count": len(report.changes),
