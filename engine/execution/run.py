@@ -400,7 +400,9 @@ class _Turn:
         )
 
     def _verifications(self) -> Sequence[Mapping[str, Any]]:
-        written = self._claim.step_config.get("verification") or ()
+        written = self._claim.step_config.get("verification")
+        if not written:
+            return ()
         listed = [written] if isinstance(written, Mapping) else written
         names = self._scope.names if self._scope else {}
         rendered: Sequence[Mapping[str, Any]] = render(list(listed), names)

@@ -161,6 +161,8 @@ def disarmed(data: Any) -> Any:
 
 def references_in(data: Any) -> Iterator[UUID]:
     """Yield the ids of all secrets that a JSON value refers to, however deep."""
+    if data is None or isinstance(data, str):
+        return
     if is_reference(data):
         yield UUID(data[SECRET_KEY])
     elif isinstance(data, Mapping):
@@ -196,6 +198,8 @@ def texts_in(value: Any) -> Iterator[str]:
 
 def in_clear(data: Any, secrets: Mapping[UUID, Any]) -> Any:
     """Return a JSON value with each reference replaced by what it stands for."""
+    if data is None or isinstance(data, str):
+        return data  # nearly all there is, and quicker to tell than what is a mapping
     if is_reference(data):
         return secrets.get(UUID(data[SECRET_KEY]))
     if isinstance(data, Mapping):
