@@ -36,6 +36,7 @@ picture: install-dev
 # Ratios to what runs beside, on a durable PostgreSQL of its own: bench/README.md.
 bench: install-dev
 	$(VENV)/bin/python -m bench.engine $(BENCH)
+	$(if $(BENCH),,$(VENV)/bin/python -m bench.catalog)
 
 # Resolved for every platform; hashes, and neither addresses nor paths of this machine.
 lock: install-dev
