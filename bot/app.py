@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from bot.background import Background
+from bot.homes import Homes
 from bot.identity import Identity
 from engine import ConfigurationError, Engine, Unreachable
 
@@ -57,15 +58,22 @@ class Services:
     engine: Engine
     client: AsyncWebClient
     identity: Identity
+    homes: Homes
     background: Background = field(default_factory=Background)
     on_ack: AckHook = _unmeasured
 
     @classmethod
     def of(
-        cls, client: AsyncWebClient, engine: Engine, *, on_ack: AckHook = _unmeasured
+        cls,
+        client: AsyncWebClient,
+        engine: Engine,
+        *,
+        group_teams: Mapping[str, str] | None = None,
+        on_ack: AckHook = _unmeasured,
     ) -> "Services":
-        """Return the services around one client and one engine."""
-        return cls(engine, client, Identity(engine, client), on_ack=on_ack)
+        """Return the services around one client and one engine; `group_teams` as Identity has it."""
+        identity = Identity(engine, client, group_teams=group_teams)
+        return cls(engine, client, identity, Homes(engine, client, identity), on_ack=on_ack)
 
 
 def slack_client(token: str, api_url: str | None = None, **arguments: Any) -> AsyncWebClient:

@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 class Identity:
     """Who acts. `actor` is all that listeners need; the rest answers Slack's events.
 
-    `group_teams` maps a user group's handle to the team that the settings name for it; any other
-    group's handle is its team's name.
+    `group_teams` maps a user group's handle or id to the team that the settings name for it; any
+    other group's handle is its team's name.
     """
 
     def __init__(
@@ -136,12 +136,14 @@ class Identity:
             raise _unreachable(broken) from broken
         groups: list[Mapping[str, Any]] = answer["usergroups"]
         return {
-            self._group_teams.get(group["handle"], group["handle"]): frozenset(
-                group.get("users", ())
-            )
+            self._team_of(group): frozenset(group.get("users", ()))
             for group in groups
             if not group.get("date_delete")
         }
+
+    def _team_of(self, group: Mapping[str, Any]) -> str:
+        handle = str(group["handle"])
+        return self._group_teams.get(handle) or self._group_teams.get(group["id"]) or handle
 
     def _is_fresh(self, at: float | None) -> bool:
         return at is not None and time.monotonic() - at < self._fresh_seconds

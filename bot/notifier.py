@@ -86,6 +86,7 @@ class Notifier:
     ) -> None:
         self._engine = services.engine
         self._client = services.client
+        self._homes = services.homes
         self._card_seconds = card_seconds
         self._drain_seconds = drain_seconds
         self._channels: dict[str, Channel] = {}
@@ -96,6 +97,7 @@ class Notifier:
         """Begin to consume events; who leads begins with what was left behind."""
         self._stopping = asyncio.Event()
         self._own(self._consume(), "consume events")
+        self._own(self._homes.work(), "draw homes")
 
     async def stop(self) -> None:
         """Take no more events, let the queues empty within a bound, and end."""
@@ -115,6 +117,7 @@ class Notifier:
 
     async def handle(self, event: Event) -> None:
         """See to it that an event is told, by this process or a later one."""
+        self._homes.changed(event)
         if event.kind == SYNCED:
             if self._engine.config.notify_channel and _is_worth_telling(_report(event.data)):
                 await self._engine.keep_untold(event.id)

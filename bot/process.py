@@ -12,7 +12,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientSession
@@ -63,6 +63,7 @@ async def run_bot(settings: Settings) -> None:
         app_token=clear(settings.slack_app_token),
         signing_secret=clear(settings.slack_signing_secret),
         api_url=settings.slack_api_url,
+        group_teams=settings.group_teams(),
     )
     async with open_engine(settings) as engine, bot_running(engine, access) as slack:
         await _serve(settings, engine, slack.dispatcher, slack)
@@ -84,6 +85,8 @@ class SlackAccess:
     app_token: str | None = None
     signing_secret: str | None = None
     api_url: str | None = None
+    group_teams: Mapping[str, str] = field(default_factory=dict)
+    """Team that the settings name for a user group, by its handle or id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ async def bot_running(engine: Engine, access: SlackAccess) -> AsyncIterator[Slac
     async with ClientSession() as session:
         client = slack_client(access.bot_token, access.api_url, session=session)
         await require_access(client)
-        services = Services.of(client, engine)
+        services = Services.of(client, engine, group_teams=access.group_teams)
         app = build_app(services, signing_secret=access.signing_secret)
         handlers.register(app, services)
         socket = SocketMode(app, access.app_token) if access.app_token else None

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import unquote
 
 import yaml
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -93,6 +93,28 @@ Keys: TypeAlias = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_li
 NamesByKey: TypeAlias = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_lists)]
 
 
+class Team(BaseModel):
+    """A team: people by Slack user id, and a Slack user group (handle or id) that stands for it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    members: Names = ()
+    usergroup: str | None = None
+
+
+def _teams(value: object) -> object:
+    found = _structure(value)
+    if not isinstance(found, Mapping):
+        return found
+    return {
+        name: team if isinstance(team, Mapping | Team) else {"members": team}
+        for name, team in found.items()
+    }
+
+
+Teams: TypeAlias = Annotated[dict[str, Team], NoDecode, BeforeValidator(_teams)]
+
+
 class Settings(BaseSettings):
     """Every setting, with its default and what it is for. Built by `load`."""
 
@@ -133,8 +155,10 @@ class Settings(BaseSettings):
         None, description="Channel for the message that sums a sync of the catalog up"
     )
     admins: Names = Field((), description="Slack user ids that may do everything")
-    teams: NamesByKey = Field(
-        default_factory=dict, description='Members of teams: `{"platform": ["U1", "U2"]}`'
+    teams: Teams = Field(
+        default_factory=dict,
+        description='Members of teams: `{"platform": ["U1", "U2"]}` or '
+        '`{"platform": {"members": ["U1"], "usergroup": "sre"}}`',
     )
 
     dispatcher: Literal["apscheduler", "procrastinate"] = Field(
@@ -225,6 +249,14 @@ class Settings(BaseSettings):
             for name in type(self).model_fields
         }
 
+    def group_teams(self) -> dict[str, str]:
+        """Return the teams that user groups stand for, by the group's handle or id."""
+        return {
+            team.usergroup.removeprefix("@"): name
+            for name, team in self.teams.items()
+            if team.usergroup
+        }
+
     def engine_config(
         self, database_url: str, encryption_keys: tuple[str, ...] | None = None
     ) -> EngineConfig:
@@ -251,7 +283,7 @@ class Settings(BaseSettings):
             encryption_keys=encryption_keys
             or tuple(key.get_secret_value() for key in self.encryption_keys),
             admins=frozenset(self.admins),
-            teams={team: frozenset(members) for team, members in self.teams.items()},
+            teams={name: frozenset(team.members) for name, team in self.teams.items()},
             notify_channel=self.notify_channel,
             public_url=self.public_url,
             retention=self.retention,

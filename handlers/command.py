@@ -142,6 +142,10 @@ async def _stats(call: Call, _: Words) -> None:
     await call.say(notices.stats(stats))
 
 
+async def _audit(call: Call, words: Words) -> None:
+    await pages.show(call, Query("audit", text=words.text))
+
+
 async def _pause(call: Call, _: Words) -> None:
     await call.services.engine.pause(await call.actor())
     await call.say(notices.PAUSED)
@@ -188,6 +192,7 @@ SUB_COMMANDS: Final[Mapping[str, SubCommand]] = {
     "logs": SubCommand("logs <req-id> [step]", "what a step said", _logs),
     "sync": SubCommand("sync", "read the catalog anew", _sync, for_admins=True),
     "stats": SubCommand("stats", "the catalog in numbers", _stats, for_admins=True),
+    "audit": SubCommand("audit [id]", "who did what", _audit, for_admins=True),
     "pause": SubCommand("pause", "start nothing new", _pause, for_admins=True),
     "unpause": SubCommand("unpause", "start again", _unpause, for_admins=True),
 }

@@ -50,8 +50,16 @@ async def _services(call: Call, query: Query) -> Message:
     return lists.services(page, query)
 
 
+async def _audit(call: Call, query: Query) -> Message:
+    page = await call.services.engine.audit_log(
+        await call.actor(), target=query.text, limit=PAGE_SIZE, cursor=query.cursor
+    )
+    return lists.audit(page, query)
+
+
 _LISTS: Final[Mapping[str, Callable[[Call, Query], Awaitable[Message]]]] = {
     "catalog": _catalog,
     "requests": _requests,
     "services": _services,
+    "audit": _audit,
 }

@@ -10,6 +10,7 @@ from bot.messages.card import SECRETS, SERVICE, STATUS, STATUS_WORDS, outputs_in
 from bot.messages.notices import value_in_words
 from bot.messages.text import code, escaped, mention, moment, one_line
 from engine import (
+    AuditEntry,
     CatalogDetails,
     CatalogEntry,
     DependencyView,
@@ -44,7 +45,7 @@ class Query:
     """What a list shows; goes into the paging buttons, so a page can be turned in place."""
 
     what: str
-    """catalog, requests or services."""
+    """catalog, requests, services or audit."""
     text: str | None = None
     scope: str = "mine"
     category: str | None = None
@@ -99,6 +100,14 @@ def services(page: Page[InstanceSummary], query: Query) -> Message:
         )
     blocks = [header("Services"), *(_service(one) for one in page.items)]
     return "Services", [*blocks, *_turning(query, page.next_cursor)]
+
+
+def audit(page: Page[AuditEntry], query: Query) -> Message:
+    """Return a page of the audit log, newest first."""
+    if not page.items:
+        return _nothing("The audit log has nothing of this. `/pao audit` shows all of it.")
+    blocks = [header("Audit log"), *(section(_audited(one)) for one in page.items)]
+    return "Audit log", [*blocks, *_turning(query, page.next_cursor)]
 
 
 def details(found: CatalogDetails, fields: Sequence[tuple[str, str]]) -> list[Block]:
@@ -198,6 +207,13 @@ def _request(one: RequestSummary) -> Block:
 
 def _service(one: InstanceSummary) -> Block:
     return section(_service_heading(one), accessory=button("Details", SERVICE, one.instance_id))
+
+
+def _audited(one: AuditEntry) -> str:
+    of_what = f" {code(one.target)}" if one.target else ""
+    reason = f": {escaped(one_line(one.reason), 500)}" if one.reason else ""
+    outcome = "" if one.outcome == "done" else f" *{one.outcome}*"
+    return f"{moment(one.at)} {mention(one.actor)} {code(one.action)}{of_what}{outcome}{reason}"
 
 
 def _service_heading(one: InstanceSummary | InstanceView) -> str:

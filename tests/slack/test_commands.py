@@ -118,3 +118,27 @@ async def test_the_app_home_shows_what_is_mine(bot: RunningBot) -> None:
     home = await bot.twin.eventually(lambda: bot.twin.home("alice"))
 
     assert "No services here" in text_of(home)
+
+
+async def test_the_app_home_follows_what_happens(bot: RunningBot) -> None:
+    bot.twin.open_home("alice")
+    await bot.twin.eventually(lambda: bot.twin.home("alice"))
+    form = await bot.form("alice", "flaky-queue")
+    await bot.twin.submit("alice", form, {"instance_name": "jobs"})
+
+    def is_told() -> bool:
+        home = bot.twin.home("alice")
+        return home is not None and "Waiting for you" in text_of(home) and "jobs" in text_of(home)
+
+    await bot.twin.until(is_told)
+    assert bot.twin.home("bob") is None
+
+
+async def test_admins_read_who_did_what(bot: RunningBot) -> None:
+    assert "pause" in await bot.say("carol", "pause")
+    told = await bot.say("carol", "audit")
+
+    assert "engine.pause" in told
+    assert "<@U0CAROL000>" in told
+    assert "catalog.sync" not in await bot.say("alice", "audit")
+    assert "*denied*" in await bot.say("carol", "audit")

@@ -72,3 +72,13 @@ async def _eventually(look: object, wanted: object) -> None:
         return await look() == wanted  # type: ignore[operator, no-any-return]
 
     await eventually(seen)
+
+
+async def test_the_settings_name_the_team_of_a_user_group(bot: RunningBot) -> None:
+    named = Identity(
+        bot.engine, bot.services.client, group_teams={"payments": "money", "S0CHECKOUT": "tills"}
+    )
+
+    assert (await named.actor("U0ALICE000")).teams == ("money",)
+    assert (await named.actor("U0BOB00000")).teams == ("tills",)
+    assert await named.teams() == ("money", "platform", "tills")

@@ -25,6 +25,10 @@ def write(name: str, text: str) -> Path:
     return path
 
 
+def members() -> dict[str, set[str]]:
+    return {name: set(team.members) for name, team in load().teams.items()}
+
+
 def test_defaults_need_nothing() -> None:
     found = load()
     assert found.database_url is None
@@ -93,9 +97,16 @@ def test_lists_are_commas_or_json(text: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_teams_are_json_or_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
     write("pao.yml", "teams:\n  platform: [U1, U2]\n  data: U3\n")
-    assert load().teams == {"platform": ("U1", "U2"), "data": ("U3",)}
+    assert members() == {"platform": {"U1", "U2"}, "data": {"U3"}}
     monkeypatch.setenv("PAO_TEAMS", '{"web": ["U4"]}')
-    assert load().teams == {"web": ("U4",)}
+    assert members() == {"web": {"U4"}}
+
+
+def test_a_team_may_be_members_and_a_user_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    teams = '{"platform": {"members": ["U1"], "usergroup": "@sre"}, "data": {"usergroup": "S1"}}'
+    monkeypatch.setenv("PAO_TEAMS", teams)
+    assert members() == {"platform": {"U1"}, "data": set()}
+    assert load().group_teams() == {"sre": "platform", "S1": "data"}
 
 
 @given(st.lists(st.text("abcU123.-/:", min_size=1), max_size=5))
