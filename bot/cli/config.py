@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from bot.cli.command import Invocation, group
 from bot.settings import PREFIX, UNPREFIXED, Settings
@@ -76,4 +76,8 @@ def _shown(value: Any) -> Any:
             return format_duration(value.total_seconds())
         case tuple():
             return [_shown(item) for item in value]
+        case dict():
+            return {key: _shown(item) for key, item in value.items()}
+        case BaseModel():
+            return value.model_dump(mode="json", exclude_defaults=True)
     return value
