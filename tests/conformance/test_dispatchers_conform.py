@@ -23,7 +23,8 @@ from engine.requests.submit import Intake
 from engine.secrets import Cipher
 from engine.store.pool import Connection, Pool, transaction
 from tests.support.conformance_worker import TRACES
-from tests.support.engines import ALICE, KEY, add_item, automation, config, rows_of
+from tests.support.encryption import KEY
+from tests.support.engines import ALICE, add_item, automation, config, rows_of
 from tests.support.eventually import eventually
 
 ROOT = Path(__file__).parents[2]

@@ -25,7 +25,8 @@ from engine.secrets import Cipher, SecretFiles
 from engine.steps.base import Completed, StepContext
 from engine.steps.extension import Registry
 from engine.store.pool import close_pool, connect, new_pool, open_pool
-from tests.support.engines import KEY, config
+from tests.support.encryption import KEY
+from tests.support.engines import config
 from tests.support.workbench import Anything
 
 TRACES = """
