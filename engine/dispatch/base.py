@@ -87,7 +87,7 @@ class Carrier:
             return
         running, self._running = self._running, None
         running.cancel()
-        await asyncio.wait([running])
+        await asyncio.gather(running, return_exceptions=True)  # `wait` tells why it ended
         await self._work.stop(self._config.shutdown_grace)
         try:
             await self._tickets.give_back()
