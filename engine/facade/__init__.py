@@ -1,0 +1,23 @@
+"""The façade: the one class by which everything outside uses the engine.
+
+Each verb takes who acts, asks the permission table, does its work in one transaction and gives a
+public result (engine/results.py). A refusal is written to the audit log, then raised.
+"""
+
+from __future__ import annotations
+
+from engine.facade.instances import InstanceVerbs
+from engine.facade.operating import OperatingVerbs
+from engine.facade.people import PeopleVerbs
+from engine.facade.requests import RequestVerbs
+from engine.facade.telling import TellingVerbs
+
+
+class Engine(
+    RequestVerbs,
+    InstanceVerbs,
+    PeopleVerbs,
+    TellingVerbs,
+    OperatingVerbs,
+):
+    """The engine on one database. Start it before use; `dispatcher()` is what carries steps."""

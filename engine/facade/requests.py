@@ -1,0 +1,293 @@
+"""What people do with requests, from the check of a form to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+from uuid import UUID
+
+from engine.catalog.documents import load_presentation
+from engine.catalog.fields import Option
+from engine.catalog.options import Asking, source_of
+from engine.catalog.values import FieldError
+from engine.dispatch.drive import OnChange, drive, watch
+from engine.errors import InvalidInput, Unreachable
+from engine.facade.core import Core, T, T_co, named
+from engine.people.permissions import Action
+from engine.requests import recovery, submit, views
+from engine.requests.parameters import in_clear, references_in, refuse
+from engine.requests.recovery import Changes
+from engine.requests.submit import Intake, OptionsNeeded
+from engine.results import (
+    Actor,
+    AttemptLog,
+    Page,
+    RequestSummary,
+    RequestView,
+    Submission,
+)
+from engine.store import (
+    audit,
+    secrets,
+)
+from engine.store.pool import (
+    Connection,
+    transaction,
+)
+
+
+class Judging(Protocol[T_co]):
+    """Work in a transaction that judges values, and may find that sources must be asked first."""
+
+    def __call__(self, connection: Connection, intake: Intake) -> Awaitable[T_co]:
+        """Do it."""
+
+
+class RequestVerbs(Core):
+    """What people do with requests, from the check of a form to their end."""
+
+    async def check(self, actor: Actor, submission: Submission) -> list[FieldError]:
+        """Judge the values of a submission alone."""
+
+        async def judge(connection: Connection, intake: Intake) -> list[FieldError]:
+            checked = await submit.check(connection, intake, actor, submission)
+            return list(checked.errors)
+
+        try:
+            return await self._judged(actor, submission, judge)
+        except InvalidInput as refused:
+            if not refused.errors:
+                raise
+            return list(refused.errors)
+
+    async def submit(self, actor: Actor, submission: Submission) -> RequestView:
+        """Make a request, once by its key; a dry run gives what it would be and keeps nothing."""
+
+        async def write(connection: Connection, intake: Intake) -> RequestView:
+            request_id = await submit.submit(connection, intake, actor, submission)
+            view = await views.view(connection, request_id)
+            if submission.dry_run:
+                await connection.rollback()
+            return view
+
+        return await self._judged(actor, submission, write)
+
+    async def request(self, actor: Actor, request_id: str) -> RequestView:
+        """Return a request by its id, which may be shortened."""
+
+        async def read(connection: Connection) -> RequestView:
+            row = await views.find(connection, actor, request_id)
+            return await views.view(connection, row.id)
+
+        return await self._transact(read, actor)
+
+    async def requests(
+        self,
+        actor: Actor,
+        *,
+        scope: str = "mine",
+        status: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[RequestSummary]:
+        """Return a page of requests, newest first: mine, my teams', all that I may see."""
+        async with transaction(self._pool) as connection:
+            return await views.page(
+                connection, actor, scope=scope, status=status, limit=limit, cursor=cursor
+            )
+
+    async def cancel(self, actor: Actor, request_id: str) -> RequestView:
+        """Cancel a request of which nothing was begun."""
+        return await self._change(
+            actor, lambda connection: recovery.cancel(connection, actor, request_id)
+        )
+
+    async def abort(
+        self,
+        actor: Actor,
+        request_id: str,
+        reason: str | None = None,
+        *,
+        destroy: bool = False,
+        completion: bool = False,
+        cleanup: bool = True,
+    ) -> RequestView:
+        """End a request that runs or has failed."""
+        return await self._change(
+            actor,
+            lambda connection: recovery.abort(
+                connection,
+                self._cipher,
+                actor,
+                request_id,
+                reason=reason,
+                destroy=destroy,
+                completion=completion,
+                cleanup=cleanup,
+            ),
+        )
+
+    async def resume(
+        self,
+        actor: Actor,
+        request_id: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        texts: frozenset[str] = frozenset(),
+        skip_verification: bool = False,
+        sequence_timeout: float | None = None,
+    ) -> RequestView:
+        """Go on from all failed steps, optionally with changed parameters."""
+        changes = Changes(parameters or {}, texts, skip_verification, sequence_timeout)
+        return await self._change(
+            actor,
+            lambda connection: recovery.resume(
+                connection, self._cipher, actor, request_id, changes
+            ),
+        )
+
+    async def retry(
+        self,
+        actor: Actor,
+        request_id: str,
+        step: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        texts: frozenset[str] = frozenset(),
+    ) -> RequestView:
+        """Try a failed step again."""
+        changes = Changes(parameters or {}, texts)
+        return await self._change(
+            actor,
+            lambda connection: recovery.retry(
+                connection, self._cipher, actor, request_id, step=step, changes=changes
+            ),
+        )
+
+    async def skip(self, actor: Actor, request_id: str, step: str, reason: str) -> RequestView:
+        """Leave a failed step out."""
+        return await self._change(
+            actor,
+            lambda connection: recovery.skip(
+                connection, self._cipher, actor, request_id, step=step, reason=reason
+            ),
+        )
+
+    async def resolve(
+        self,
+        actor: Actor,
+        request_id: str,
+        step: str | None = None,
+        *,
+        outputs: Mapping[str, Any] | None = None,
+    ) -> RequestView:
+        """Say that a failed step, or a manual-only request, was done by hand."""
+        return await self._change(
+            actor,
+            lambda connection: recovery.resolve(
+                connection, self._cipher, actor, request_id, step=step, outputs=outputs
+            ),
+        )
+
+    async def logs(self, actor: Actor, request_id: str, step: str) -> list[AttemptLog]:
+        """Return the log of a step, one text an attempt."""
+
+        async def read(connection: Connection) -> list[AttemptLog]:
+            row = await views.find(connection, actor, request_id)
+            return await views.logs(connection, row.id, step)
+
+        return await self._transact(read, actor)
+
+    async def secret_outputs(self, actor: Actor, request_id: str) -> Mapping[str, Any]:
+        """Return the secret outputs of a request in clear; audited."""
+
+        async def read(connection: Connection) -> Mapping[str, Any]:
+            row = await views.find(connection, actor, request_id, Action.SEE_SECRETS)
+            outputs = await views.secret_outputs(connection, row.id)
+            await audit.write(connection, named(actor), Action.SEE_SECRETS.value, row.request_id)
+            kept = await secrets.by_id(connection, references_in(outputs))
+            clear = {
+                id_: self._cipher.decrypt(one.ciphertext, one.purpose, one.key_id)
+                for id_, one in kept.items()
+            }
+            return dict(in_clear(outputs, clear))
+
+        return await self._transact(read, actor)
+
+    async def secret_parameters(self, actor: Actor, request_id: str) -> set[str]:
+        """Return the names of the secret fields of a request's document."""
+
+        async def read(connection: Connection) -> set[str]:
+            row = await views.find(connection, actor, request_id)
+            fields = load_presentation(row.plan["presentation"]).all_fields
+            return {field.name for field in fields if field.type == "secret"}
+
+        return await self._transact(read, actor)
+
+    async def drive(
+        self,
+        request_id: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 (part of the result, not an error)
+        on_change: OnChange | None = None,
+    ) -> RequestView:
+        """Carry one request (full id) to its end in this process."""
+        return await drive(
+            self._surroundings,
+            self._systems,
+            self.config,
+            await self._internal_id(request_id),
+            limit=timeout,
+            on_change=on_change,
+        )
+
+    async def watch(
+        self, actor: Actor, request_id: str, *, on_change: OnChange | None = None
+    ) -> RequestView:
+        """Follow a request to its end; does none of its work."""
+        view = await self.request(actor, request_id)
+        id_ = await self._internal_id(view.request_id)
+        return await watch(self._pool, self.config, id_, on_change=on_change)
+
+    async def _judged(
+        self,
+        actor: Actor,
+        submission: Submission,
+        work: Judging[T],
+    ) -> T:
+        """Do `work`; the sources of options that it needs are asked between two transactions."""
+        intake = self._intake
+        while True:
+            try:
+                return await self._transact(partial(work, intake=intake), actor)
+            except OptionsNeeded as needed:
+                found = await self._fetched(actor, submission, needed)
+                intake = replace(intake, options={**intake.options, **found})
+
+    async def _fetched(
+        self, actor: Actor, submission: Submission, needed: OptionsNeeded
+    ) -> dict[str, Sequence[Option]]:
+        """Return the options of fields; InvalidInput, by field, where a source is down."""
+        item, found, errors = needed.item, {}, []
+        given = submission.parameters
+        asking = Asking(actor, item, item.source_file_path, needed.fields, given)
+        for spec in needed.fields:
+            if spec.name in needed.names and (source := source_of(spec)) is not None:
+                try:
+                    found[spec.name] = await self._sources.options(asking, spec.name, source)
+                except Unreachable as down:
+                    errors.append(FieldError(spec.name, str(down), down.code))
+        refuse(errors)
+        return found
+
+    async def _change(
+        self, actor: Actor, verb: Callable[[Connection], Awaitable[UUID]]
+    ) -> RequestView:
+        """Do a verb on a request; return the request as it stands then."""
+
+        async def work(connection: Connection) -> RequestView:
+            return await views.view(connection, await verb(connection))
+
+        return await self._transact(work, actor)
