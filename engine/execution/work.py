@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -113,10 +113,13 @@ class Work:
                 request_id=self._request_id,
             )
             requests = await execution.requests_of(connection, {c.request_id for c in claims})
-            kept = await secrets.by_id(connection, _secret_ids(claims, requests))
+            wanted = [_secret_ids(claim, requests[claim.request_id]) for claim in claims]
+            kept = await secrets.by_id(connection, set().union(*wanted))
         leases = self._leases.hold(claims, asked_at)
-        for claim, lease in zip(claims, leases, strict=True):
-            self._carry_in_task(claim, requests[claim.request_id], kept, lease)
+        for claim, own, lease in zip(claims, wanted, leases, strict=True):
+            # A step decrypts what it may refer to, not what was claimed beside it.
+            secrets_of_step = {id_: kept[id_] for id_ in own & kept.keys()}
+            self._carry_in_task(claim, requests[claim.request_id], secrets_of_step, lease)
         return len(claims) == free
 
     async def seconds_to_next(self) -> float | None:
@@ -241,6 +244,5 @@ def _unstorable(finish: Finish, error: PaoError) -> Finish:
     )
 
 
-def _secret_ids(claims: Sequence[Claim], requests: Mapping[UUID, ClaimedRequest]) -> set[UUID]:
-    in_requests = {id_ for request in requests.values() for id_ in secret_ids(request)}
-    return in_requests | {id_ for claim in claims for id_ in references_in(claim.external)}
+def _secret_ids(claim: Claim, request: ClaimedRequest) -> set[UUID]:
+    return {*secret_ids(request), *references_in(claim.external)}
