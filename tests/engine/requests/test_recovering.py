@@ -145,7 +145,7 @@ async def test_a_step_that_has_not_failed_cannot_be_retried(bench: Workbench) ->
     await bench.run(request)
     with pytest.raises(Conflict, match="has not failed"):
         await bench.engine.retry(ALICE, request.request_id, "a")
-    with pytest.raises(NotFound, match="There is no step 'zz'.*the steps are a"):
+    with pytest.raises(NotFound, match=r"There is no step 'zz'.*the steps are a"):
         await bench.engine.retry(ALICE, request.request_id, "zz")
 
 
