@@ -39,6 +39,7 @@ from engine.requests.parameters import (
     texts_in,
 )
 from engine.requests.parameters import surroundings as value_surroundings
+from engine.requests.submit import access_of
 from engine.requests.tickets import ask_for_ticket, drop_tickets
 from engine.requests.views import ABORTABLE, CANCELLABLE, declared_outputs, find
 from engine.results import Actor
@@ -315,11 +316,13 @@ async def _change(
     clear = {
         id_: cipher.decrypt(one.ciphertext, one.purpose, one.key_id) for id_, one in kept.items()
     }
+    # What a team may have is judged by the document of today, as at a new submission.
+    limits = await requests.access_of_item(connection, row.catalog_item or "")
     checked = check_values(
         fields,
         {**in_clear(row.parameters, clear), **changes.parameters},
         texts=changes.texts,
-        around=value_surroundings(actor, None),
+        around=value_surroundings(actor, access_of(limits)),
     )
     refuse(checked.errors)
     values = {

@@ -284,6 +284,12 @@ async def item_to_request(connection: Connection, name: str) -> ItemRow | None:
     return await row_or_none(connection, _sql.item_to_request, {"name": name}, ItemRow)
 
 
+async def access_of_item(connection: Connection, name: str) -> Mapping[str, Any] | None:
+    """Return the `access` section of an item as it stands now; None where nothing limits it."""
+    found: Mapping[str, Any] | None = await value(connection, _sql.access_of_item, {"name": name})
+    return found
+
+
 async def count_team_items(connection: Connection, team: str, item_id: UUID) -> int:
     """Count the team's living instances of the item; others who count wait until this is over."""
     await value(connection, _sql.lock_team_items, {"team": team, "item_id": item_id})

@@ -20,6 +20,10 @@ ORDER BY is_active DESC, name = %(name)s DESC
 LIMIT 1
 FOR SHARE;
 
+-- name: access_of_item
+-- Who may have what of a catalog item, as it stands now.
+SELECT access FROM catalog_items WHERE name = %(name)s;
+
 -- name: lock_team_items
 -- Wait until no other transaction counts the team's instances of the item.
 SELECT pg_advisory_xact_lock(7302, hashtext(%(team)s || '/' || %(item_id)s::text));

@@ -10,7 +10,7 @@ import pytest
 from engine import Conflict, Forbidden, InvalidInput, NotFound
 from engine.steps.base import Completed, Resource, StepContext, Waiting
 from engine.verifications.base import Verdict
-from tests.support.engines import ADMIN, ALICE, MALLORY
+from tests.support.engines import ADMIN, ALICE, MALLORY, add_item
 from tests.support.workbench import Workbench, fail, states, step, step_of
 
 PERMANENT: dict[str, Any] = {"kind": "permanent"}
@@ -40,6 +40,19 @@ async def test_resume_goes_on_from_all_failed_steps(bench: Workbench) -> None:
     done = await bench.run(request)
     assert set(states(done).values()) == {"completed"}
     assert done.completed_at is not None
+
+
+async def test_changed_parameters_stay_within_the_limits_of_the_team(bench: Workbench) -> None:
+    bench.script["a"] = [fail(**PERMANENT)]
+    fields = [
+        {"name": "size", "type": "selection", "oneof": ["small", "large"], "default": "small"}
+    ]
+    limits = [{"teams": list(ALICE.teams), "fields": {"size": ["small"]}}]
+    request = await bench.request([step("a")], fields=fields)
+    await bench.run(request)
+    await add_item(bench.connection, fields=fields, access={"limits": limits})
+    with pytest.raises(InvalidInput, match="size"):
+        await bench.engine.resume(ALICE, request.request_id, {"size": "large"})
 
 
 async def test_resume_with_changed_parameters_checks_and_keeps_them(bench: Workbench) -> None:
