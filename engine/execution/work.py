@@ -16,6 +16,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -33,6 +34,9 @@ from engine.store.pool import transaction
 from engine.store.secrets import EncryptedValue
 
 log = structlog.get_logger(__name__)
+
+HAND_BACK_SECONDS: Final = 5.0
+"""How long a worker that stops waits for its results and steps to be written."""
 
 
 class Work:
@@ -78,6 +82,11 @@ class Work:
             await asyncio.wait(self._tasks, timeout=grace.total_seconds())
         for task in self._tasks:
             task.cancel()
+        if self._tasks:
+            # While the database is away nothing can be given back: the leases' ends will do it.
+            _, late = await asyncio.wait(self._tasks, timeout=HAND_BACK_SECONDS)
+            for task in late:
+                task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._leases.stop()

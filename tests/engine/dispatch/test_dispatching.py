@@ -205,6 +205,28 @@ async def test_a_step_whose_effect_succeeded_in_an_outage_is_written_after_it(
     assert bench.steps.phases("a") == ["start"]
 
 
+async def test_a_stop_during_an_outage_does_not_wait_for_the_database(
+    bench: Workbench, server_dsn: str, dsn: str
+) -> None:
+    begun = asyncio.Event()
+
+    async def endless(_: StepContext) -> Completed:
+        begun.set()
+        await asyncio.Event().wait()
+        return Completed()
+
+    bench.script["a"] = [endless]
+    await bench.request([step("a")])
+    config = replace(
+        bench.config, database_outage=timedelta(minutes=5), shutdown_grace=timedelta(0)
+    )
+    dispatcher = Dispatcher(bench.around, bench.systems, config, nothing)
+    await dispatcher.start()
+    await begun.wait()
+    async with database_away(server_dsn, dsn):
+        await asyncio.wait_for(dispatcher.stop(), 60)
+
+
 async def test_an_outage_that_lasts_too_long_ends_the_dispatcher_with_the_reason(
     bench: Workbench, server_dsn: str, dsn: str
 ) -> None:
