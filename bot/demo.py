@@ -23,13 +23,13 @@ from bot.panel import Panel
 from bot.playground import Installation, Playground
 from bot.playground.workspace import default_people, default_teams
 from bot.process import SlackAccess, bot_running, open_engine, running
+from bot.settings import Settings, Team
 from bot.shipped import shipped
 from engine.catalog.founding import BRANCH, found_repository, replace_in_documents
 from engine.errors import ConfigurationError, StepFailed
 from engine.steps.terraform.environment import find_binary
 
 if TYPE_CHECKING:
-    from bot.settings import Settings
     from engine import Engine
     from engine.dispatch.base import Dispatcher
 
@@ -99,7 +99,7 @@ def _prepared(settings: Settings, folder: Path, cloud_url: str) -> Settings:
         raise ConfigurationError(
             f"The demo cannot write to {folder}", str(error), "Set PAO_DATA_DIR to another folder"
         ) from error
-    return settings.model_copy(update=changes)
+    return settings.model_copy(update=changes | {"teams": _teams()})
 
 
 def _changes(catalog_url: str) -> dict[str, Any]:
@@ -111,6 +111,10 @@ def _changes(catalog_url: str) -> dict[str, Any]:
         "admins": [person.id for person in default_people() if person.is_admin],
         "teams": {team.handle: team.members for team in default_teams()},
     }
+
+
+def _teams() -> dict[str, Team]:
+    return {team.handle: Team(members=tuple(team.members)) for team in default_teams()}
 
 
 def _write_settings(path: Path, values: dict[str, Any]) -> None:

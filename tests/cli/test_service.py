@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -40,7 +41,7 @@ async def service(connection: Connection, dsn: str, tmp_path: Path) -> Services:
         instance_name="orders-db",
         owner_user_id="U2",
         owner_team="data",
-        service_outputs={"endpoint": "db:5432", "password": {"$secret": "1"}},
+        service_outputs={"endpoint": "db:5432", "password": {"$secret": str(uuid4())}},
         deployed_resources=[{"address": "terraform_data.db", "type": "terraform_data", "id": "1"}],
     )
     dependent = await rows.instance(instance_id="si-shop", instance_name="shop")
