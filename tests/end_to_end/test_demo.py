@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.pao import Demo, Pao, end_group, new_pao, stop, wait_for
 
-pytestmark = [pytest.mark.terraform, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.terraform]
 
 
 @pytest.fixture(scope="module")

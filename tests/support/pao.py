@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -110,8 +111,8 @@ class Demo:
 def new_pao(run_folder: Path, name: str) -> Pao:
     """Return a `pao` with a new data directory that the database's user can reach."""
     run_folder.chmod(0o711)
-    data_dir = run_folder / name
-    data_dir.mkdir(mode=0o755)
+    data_dir = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=run_folder))
+    data_dir.chmod(0o755)
     return Pao(data_dir)
 
 
