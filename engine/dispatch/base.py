@@ -135,9 +135,8 @@ class Dispatcher:
         await self._jobs.start()
 
     async def stop(self) -> None:
-        """End the jobs, then drain."""
-        await self._jobs.stop()
-        await self._carrier.stop()
+        """Claim no more from now on, end the jobs meanwhile, and drain."""
+        await asyncio.gather(self._carrier.stop(), self._jobs.stop())
 
 
 def owner_name() -> str:

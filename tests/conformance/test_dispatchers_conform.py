@@ -222,6 +222,7 @@ async def test_a_worker_that_is_told_to_end_finishes_what_runs_and_claims_no_mor
     worker = await cluster.start()
     await cluster.begun("a")
     worker.send_signal(signal.SIGTERM)
+    await eventually(lambda: cluster.traces("ending"))
     await cluster.open("a")
 
     assert await worker.wait() == 0

@@ -80,7 +80,6 @@ async def test_an_event_that_comes_twice_is_told_once(bot: RunningBot) -> None:
     request_id = await submitted(bot)
     card = await bot.card(holding="is failed")
     await bot.twin.until(lambda: "OPS-1" in bot.thread(card))
-    told = len(bot.twin.thread("general", card.ts))
     place = await eventually(lambda: bot.engine.conversation(request_id))
     assert place is not None
     view = await bot.engine.request(READER, request_id)
@@ -90,7 +89,8 @@ async def test_an_event_that_comes_twice_is_told_once(bot: RunningBot) -> None:
         for event_id in place.told_events:
             await again.handle(Event(event_id, "request.failed", view.created_at, {}, request_id))
 
-    assert len(bot.twin.thread("general", card.ts)) == told
+    texts = [message.text for message in bot.twin.thread("general", card.ts)]
+    assert len(texts) == len(set(texts)), texts
     assert len(bot.twin.messages("general")) == 1
 
 

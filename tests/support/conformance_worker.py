@@ -106,8 +106,17 @@ async def main(dsn: str, data_dir: Path, dispatcher: str, lease: float, slots: i
     await carrier.start()
     print("ready", flush=True)  # noqa: T201
     await ended.wait()
+    await _tell_ending(dsn)
     await carrier.stop()
     await close_pool(pool)
+
+
+async def _tell_ending(dsn: str) -> None:
+    async with await connect(dsn, "traces") as connection:
+        await connection.execute(
+            b"INSERT INTO traces (worker, request, step, what) VALUES (%s, '', '', 'ending')",
+            (os.getpid(),),
+        )
 
 
 if __name__ == "__main__":

@@ -209,13 +209,18 @@ function drawHead(channel, onHome) {
       : h("span", { class: "head-detail" }, app.name, channel.has_app ? " is a member" : " is not a member; commands work all the same"));
 }
 
+// What was read last may still be of the person before.
+function whoActs() {
+  return page.route.user ?? page.state.user;
+}
+
 function openTab(name, channel) {
-  context.attempt(() => act("home", { user: page.state.user, tab: name }));
+  context.attempt(() => act("home", { user: whoActs(), tab: name }));
   return go({ channel: channel.id, tab: name });
 }
 
 context.openHome = () => {
-  const own = page.state.channels.find((channel) => channel.person === page.state.user);
+  const own = page.state.channels.find((channel) => channel.person === whoActs());
   return openTab("home", own);
 };
 
