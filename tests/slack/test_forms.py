@@ -43,6 +43,7 @@ async def test_afterwards_the_commands_show_it(bot: RunningBot) -> None:
     card = await bot.card(holding="is completed")
     request_id = text_of(card).split("`")[1]
 
+    await eventually(lambda: bot.engine.conversation(request_id))
     assert "is completed" in await bot.say("alice", "requests")
     assert "thread" in await bot.say("alice", f"status {request_id}")
     services = await bot.ask("alice", "services")

@@ -79,7 +79,12 @@ async def test_a_deleted_card_is_posted_again(bot: RunningBot) -> None:
 async def test_an_event_that_comes_twice_is_told_once(bot: RunningBot) -> None:
     request_id = await submitted(bot)
     card = await bot.card(holding="is failed")
-    await bot.twin.until(lambda: "OPS-1" in bot.thread(card))
+    await bot.twin.until(lambda: "OPS-1" in bot.thread(card) and "has failed" in bot.thread(card))
+
+    async def is_all_told() -> bool:
+        return not await bot.engine.untold_events(request_id)
+
+    await eventually(is_all_told)
     place = await eventually(lambda: bot.engine.conversation(request_id))
     assert place is not None
     view = await bot.engine.request(READER, request_id)

@@ -39,7 +39,7 @@ from bot.playground.workspace import Channel, Message
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 45.0
 
 
 class SlackTwin:
