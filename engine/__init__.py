@@ -60,11 +60,15 @@ if TYPE_CHECKING:
     from engine.results import (
         SECRET_DOTS,
         Actor,
+        ApprovalView,
         AttemptLog,
         AttemptView,
         AuditEntry,
         CatalogDetails,
         CatalogEntry,
+        CheckView,
+        Clone,
+        Decision,
         DecommissionCheck,
         DependencyView,
         Event,
@@ -74,6 +78,8 @@ if TYPE_CHECKING:
         Json,
         KeyRotation,
         Kind,
+        MemberView,
+        OperationForm,
         OperationView,
         Page,
         RequestSummary,
@@ -110,9 +116,9 @@ _HOMES: Final = {
     "engine.people.permissions": "not_yours",
     "engine.requests.submit": "StaleForm",
     "engine.results": (
-        "SECRET_DOTS Actor AttemptLog AttemptView AuditEntry CatalogDetails CatalogEntry"
-        " DecommissionCheck DependencyView Event HistoryEntry InstanceSummary InstanceView Json"
-        " KeyRotation Kind OperationView Page RequestSummary RequestView StepView"
+        "SECRET_DOTS Actor ApprovalView AttemptLog AttemptView AuditEntry CatalogDetails CatalogEntry"
+        " CheckView Clone Decision DecommissionCheck DependencyView Event HistoryEntry InstanceSummary InstanceView Json"
+        " KeyRotation Kind MemberView OperationForm OperationView Page RequestSummary RequestView StepView"
         " Submission SyncReport TicketView TimelineEntry"
     ),
     "engine.service": "Service",

@@ -13,6 +13,7 @@ Json = Any
 T = TypeVar("T")
 Kind = Literal["CatalogItem", "CatalogBundle", "UpdateItem", "UpgradeItem"]
 Source = Literal["slack", "cli"]
+RequestType = Literal["create", "update", "upgrade", "decommission"]
 
 SECRET_DOTS = "••••••••"
 """What stands wherever a secret would be shown."""
@@ -135,6 +136,51 @@ class StepView:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What one approver decided; `approver` is a user id, `name` what people call them."""
+
+    approver: str
+    name: str
+    decision: Literal["approved", "rejected"]
+    reason: str | None
+    decided_at: datetime
+    source: Source = "slack"
+    """An approval given with `--as` says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalView:
+    """One approval that a request waits for, or waited for: the document's own, or a step's."""
+
+    step: str | None
+    """Id of the approval step; None: the document's own approval."""
+    status: Literal["waiting", "approved", "rejected", "expired", "withdrawn"]
+    approvers: Sequence[Mapping[str, str]]
+    """The rules as written: [{user: U1} | {usergroup: dba} | {team: platform}]."""
+    needed: int
+    decisions: Sequence[Decision]
+    expires_at: datetime | None = None
+    message: str | None = None
+    fields: Sequence[Mapping[str, Json]] = ()
+    """Fields that an approver of a step fills, as written in the document."""
+
+    @property
+    def given(self) -> int:
+        """How many have approved."""
+        return sum(one.decision == "approved" for one in self.decisions)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """A pre-execution check that ran."""
+
+    check: str
+    passed: bool
+    reason: str | None
+    checked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RequestView:
     """A request whole. Exactly one of the four document names is set (none for a decommission)."""
 
@@ -172,6 +218,16 @@ class RequestView:
     secret_outputs: tuple[str, ...] = ()
     parameter_labels: Mapping[str, str] = field(default_factory=dict)
     """What the form called the parameters, in its order."""
+    approvals: Sequence[ApprovalView] = ()
+    checks: Sequence[CheckView] = ()
+    instance_usable: bool | None = None
+    """After a failed update or upgrade: whether the service can be used; None elsewhere."""
+    update_repeatable: bool | None = None
+    """After a failed update or upgrade: whether it is worth repeating."""
+    comparison: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    """After a failed update or upgrade: {parameter or "version": {asked, actual}} where they differ."""
+    components: Sequence[str] = ()
+    """Names of a bundle's components, in their order."""
     timed_out: bool = False
     """Set by `drive` alone: the waiting ended, not the request."""
 
@@ -220,6 +276,20 @@ class DependencyView:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberView:
+    """One end of a bundle's membership, seen from the other."""
+
+    instance_id: str
+    instance_name: str
+    instance_state: str
+    catalog_item: str
+    catalog_version: str
+    component_name: str | None
+    member_role: str | None
+    is_required: bool
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceView:
     """A deployed service whole."""
 
@@ -243,6 +313,10 @@ class InstanceView:
     creation_request_id: str | None = None
     open_requests: Sequence[str] = ()
     secret_outputs: tuple[str, ...] = ()
+    members: Sequence[MemberView] = ()
+    """What a bundle consists of."""
+    bundles: Sequence[MemberView] = ()
+    """The bundles that this instance is a member of; `instance_id` is the bundle's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +411,40 @@ class OperationView:
 
 
 @dataclass(frozen=True, slots=True)
+class OperationForm:
+    """What a form of an update or upgrade shows; `values` are prefilled, secrets left out."""
+
+    instance: InstanceView
+    operation: OperationView
+    details: CatalogDetails
+    values: Mapping[str, Json]
+    prerequisites: Sequence[str] = ()
+    notes: str | None = None
+    to_version: str | None = None
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """Whether the instance's name must be typed."""
+        return self.operation.destructive or self.operation.downtime_required
+
+
+@dataclass(frozen=True, slots=True)
+class Clone:
+    """What an earlier request asked for, to fill a new form with; secrets and what went away left out."""
+
+    request_id: str
+    document: CatalogDetails
+    parameters: Mapping[str, Json]
+    team: str | None
+    dependencies: Mapping[str, str]
+    components: Mapping[str, Mapping[str, Json]]
+    instance: str | None = None
+    """The instance that a day-2 request was about."""
+    dropped: tuple[str, ...] = ()
+    """Names of parameters that the document does not have any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened, as consumers read it. `request_id`, `step_id` and `instance_id` are external ids."""
 
@@ -372,6 +480,9 @@ class SyncReport:
 class Submission:
     """What a form or a command hands in.
 
+    A create names an item or a bundle. An update or upgrade names the operation as `item` and the
+    instance; a decommission names the instance alone.
+
     `parameters` are raw values: Python values from a form, or text from `--param` where `texts` is true.
     `dependencies` maps a dependency's semantic name to an instance's external id.
     """
@@ -390,3 +501,8 @@ class Submission:
     origin_channel: str | None = None
     at: datetime | None = None
     dry_run: bool = False
+    request_type: RequestType = "create"
+    instance: str | None = None
+    """External id of the instance that a day-2 request is about; may be shortened."""
+    confirmation: str | None = None
+    """The instance's name, typed: needed for a decommission and for what destroys or stops it."""
