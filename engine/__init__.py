@@ -117,8 +117,9 @@ _HOMES: Final = {
     "engine.requests.submit": "StaleForm",
     "engine.results": (
         "SECRET_DOTS Actor ApprovalView AttemptLog AttemptView AuditEntry CatalogDetails CatalogEntry"
-        " CheckView Clone Decision DecommissionCheck DependencyView Event HistoryEntry InstanceSummary InstanceView Json"
-        " KeyRotation Kind MemberView OperationForm OperationView Page RequestSummary RequestView StepView"
+        " CheckView Clone Decision DecommissionCheck DependencyView Event HistoryEntry"
+        " InstanceSummary InstanceView Json KeyRotation Kind MemberView OperationForm OperationView"
+        " Page RequestSummary RequestView StepView"
         " Submission SyncReport TicketView TimelineEntry"
     ),
     "engine.service": "Service",
@@ -130,6 +131,7 @@ __all__ = [
     "SECRET_DOTS",
     "Actor",
     "AnyField",
+    "ApprovalView",
     "AttemptLog",
     "AttemptView",
     "AuditEntry",
@@ -137,13 +139,16 @@ __all__ = [
     "BundlePresentation",
     "CatalogDetails",
     "CatalogEntry",
+    "CheckView",
     "Checked",
     "Clock",
+    "Clone",
     "ConfigurationError",
     "Conflict",
     "ConstraintViolated",
     "Conversation",
     "DateField",
+    "Decision",
     "DecommissionCheck",
     "DependencyView",
     "Engine",
@@ -161,9 +166,11 @@ __all__ = [
     "Json",
     "KeyRotation",
     "Kind",
+    "MemberView",
     "MultiselectField",
     "NotFound",
     "NumberField",
+    "OperationForm",
     "OperationView",
     "Option",
     "OutboundRefused",
