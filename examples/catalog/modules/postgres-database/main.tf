@@ -16,6 +16,9 @@ locals {
 }
 
 resource "terraform_data" "database" {
+  # Storage cannot be encrypted afterwards, so a change makes the database anew.
+  triggers_replace = var.encrypted
+
   input = {
     name           = var.name
     environment    = var.environment

@@ -52,6 +52,13 @@ variable "high_availability" {
   nullable    = false
 }
 
+variable "encrypted" {
+  description = "Whether the storage is encrypted with a key of the customer's own. Changing it makes the database anew."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "admin_password" {
   description = "Password of the administrator."
   type        = string
