@@ -40,7 +40,8 @@ from engine.events import NewEvent
 from engine.foreign_json import clean_text, dump_json
 from engine.people.directory import personal_team
 from engine.people.permissions import Action, Denied, document_subject, may
-from engine.requests import dependencies, tickets
+from engine.requests import dependencies
+from engine.requests.begin import begin
 from engine.requests.parameters import max_active, refuse, seal, surroundings
 from engine.requests.plan import plan_document, plan_steps
 from engine.results import SECRET_DOTS, Actor, Submission
@@ -122,7 +123,7 @@ async def submit(
     request_id = await _write(
         connection, intake, actor, submission, accepted=accepted, digest=digest
     )
-    await _start(connection, accepted, request_id)
+    await begin(connection, request_id)
     return request_id
 
 
@@ -353,17 +354,6 @@ async def _write(
 
 def _plan(accepted: Accepted) -> tuple[PlannedStep, ...]:
     return plan_steps(accepted.fulfillment, accepted.item.fulfillment)
-
-
-async def _start(connection: Connection, accepted: Accepted, request_id: UUID) -> None:
-    """Let the request run: nothing is to be checked or approved first."""
-    for status in ("validating", "in_progress"):
-        await requests.change_status(connection, request_id, status)
-    automation = accepted.fulfillment.automation
-    timeout = automation.timeout if automation else None
-    open_steps = await requests.begin_steps(connection, request_id, timeout)
-    if not open_steps:
-        await tickets.ask_for_manual_work(connection, request_id, accepted.fulfillment)
 
 
 async def _instance_name(connection: Connection, submission: Submission, item: ItemRow) -> str:

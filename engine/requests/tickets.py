@@ -10,7 +10,6 @@ import hashlib
 from typing import Final, Literal
 from uuid import UUID
 
-from engine.catalog.documents import Fulfillment
 from engine.events import STEPS_CHANNEL, NewEvent
 from engine.store import events, outbox, requests
 from engine.store.pool import Connection
@@ -19,13 +18,6 @@ TICKET: Final = "ticket"
 """The kind of outbox items that become tickets."""
 
 TicketType = Literal["fulfillment", "cleanup", "completion"]
-
-
-async def ask_for_manual_work(
-    connection: Connection, request_id: UUID, fulfillment: Fulfillment
-) -> None:
-    """Ask for the one ticket of a request that has no automation."""
-    await ask_for_ticket(connection, request_id, "fulfillment", fulfillment.manual.system)
 
 
 async def ask_for_ticket(
