@@ -8,7 +8,7 @@ from typing import Any, Final
 from bot.messages.blocks import Block, actions, button, columns, context, divider, header, section
 from bot.messages.card import SECRETS, SERVICE, STATUS, STATUS_WORDS, outputs_in_words
 from bot.messages.notices import value_in_words
-from bot.messages.text import code, escaped, mention, moment, one_line
+from bot.messages.text import authored, code, escaped, mention, moment, one_line
 from engine import (
     AuditEntry,
     CatalogDetails,
@@ -118,7 +118,7 @@ def details(found: CatalogDetails, fields: Sequence[tuple[str, str]]) -> list[Bl
         *columns(list(_facts(entry))),
     ]
     if entry.description:
-        blocks.insert(1, section(escaped(entry.description, 2900)))
+        blocks.insert(1, section(authored(entry.description, 2900)))
     if fields:
         asked = "\n".join(f"• {escaped(label, 150)} ({kind})" for label, kind in fields[:15])
         more = f"\n… and {len(fields) - 15} more" if len(fields) > 15 else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bot.messages.blocks import section
-from bot.messages.text import code, code_block, escaped
+from bot.messages.text import authored, code, code_block, escaped
 from engine import CatalogDetails, FieldError, PaoError, RequestView, SyncReport
 
 # Forms. These are plain text.
@@ -236,8 +236,8 @@ UNPAUSED: Final = ":arrow_forward: Started again: what is due is being started."
 
 def error(problem: PaoError) -> str:
     """Say an error of PAO: what happened, why, and what to do."""
-    cause = escaped(_sentence(problem.what, problem.why), 2000)
-    remedy = f"\n{escaped(_sentence(problem.do), 800)}" if problem.do else ""
+    cause = authored(_sentence(problem.what, problem.why), 2000)
+    remedy = f"\n{authored(_sentence(problem.do), 800)}" if problem.do else ""
     return f":warning: {cause}{remedy}"
 
 
@@ -252,8 +252,8 @@ def unexpected(incident: str) -> str:
 
 def not_allowed(problem: PaoError) -> str:
     """Refuse a click, and say whom to ask."""
-    return f":no_entry: {escaped(_sentence(problem.what, problem.why), 1500)}" + (
-        f"\n{escaped(_sentence(problem.do), 800)}" if problem.do else ""
+    return f":no_entry: {authored(_sentence(problem.what, problem.why), 1500)}" + (
+        f"\n{authored(_sentence(problem.do), 800)}" if problem.do else ""
     )
 
 

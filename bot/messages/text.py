@@ -1,8 +1,13 @@
 """Text as Slack takes it: escaped, never too long, never empty.
 
 Lengths are in code points, as Slack counts them. Everything that comes from outside the bot passes
-through `escaped`, `plain`, `code` or `link` on its way out, so that it can neither mention a
-channel, nor fake a link, nor make Slack refuse the message.
+through `escaped`, `authored`, `plain`, `code` or `link` on its way out, so that it can neither
+mention a channel, nor fake a link, nor make Slack refuse the message.
+
+Nor is it drawn as markup. Values that people may copy (parameters, outputs, errors) stand in plain
+text or code, character by character. Within a sentence that is not possible, and mrkdwn knows no
+escape for its own signs: there a `*`, `_` or `~` at the edge of a word, where alone Slack would
+read it as markup, becomes a sign that looks alike. Bare addresses stay text by `verbatim`.
 Sources: docs.slack.dev/messaging/formatting-message-text, docs.slack.dev/reference/block-kit.
 """
 
@@ -28,6 +33,8 @@ NOTHING: Final = "–"
 _UNSPEAKABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _SPACE = re.compile(r"\s+")
 _LINKABLE = re.compile(r"https?://[^\s<>|]+")
+_MARKUP = re.compile(r"(?<![^\W_])[*_~]|[*_~](?![^\W_])|`")
+_LOOKALIKES = str.maketrans({"*": "∗", "_": "ˍ", "~": "∼", "`": "ʼ"})
 
 
 def escape(text: str) -> str:
@@ -46,7 +53,16 @@ def cut(text: str, limit: int) -> str:
 
 
 def escaped(text: str, limit: int) -> str:
-    """Escape `text` and cut it to `limit`, never in the middle of an escape."""
+    """Return foreign `text` for a sentence: escaped, none of it markup, cut to `limit`."""
+    literal = _MARKUP.sub(lambda sign: sign[0].translate(_LOOKALIKES), text)
+    return authored(literal, limit)
+
+
+def authored(text: str, limit: int) -> str:
+    """Escape `text` of ours, or of the catalog's authors, whose markup counts; cut it to `limit`.
+
+    It is never cut in the middle of an escape.
+    """
     whole = escape(text)
     if len(whole) <= limit:
         return whole
@@ -68,6 +84,11 @@ def plain(text: str, limit: int = SECTION) -> TextObject:
     return {"type": "plain_text", "text": cut(clean, limit) if clean.strip() else NOTHING}
 
 
+def literal(text: str, limit: int = SECTION) -> TextObject:
+    """Return a plain_text object of a value: shown as it is, `:words:` between colons too."""
+    return {**plain(text, limit), "emoji": False}
+
+
 def mrkdwn(markup: str, limit: int = SECTION) -> TextObject:
     """Return a mrkdwn object of text that is already safe: ours, or made by `escaped` and `code`.
 
@@ -82,13 +103,13 @@ def mrkdwn(markup: str, limit: int = SECTION) -> TextObject:
 
 def code(text: str, limit: int = 200) -> str:
     """Return `text` as inline code; its own backticks cannot end it."""
-    inner = escaped(one_line(text).replace("`", "ʼ"), limit)
+    inner = authored(one_line(text).replace("`", "ʼ"), limit)
     return f"`{inner or NOTHING}`"
 
 
 def code_block(text: str, limit: int = 2500) -> str:
     """Return `text` as a preformatted block."""
-    inner = escaped(text.replace("```", "ʼʼʼ").strip("\n"), limit)
+    inner = authored(text.replace("```", "ʼʼʼ").strip("\n"), limit)
     return f"```{inner or NOTHING}```"
 
 

@@ -6,11 +6,11 @@ import { withEmoji } from "./emoji.js";
 
 const SAFE_LINK = /^(https?:|mailto:)/i;
 
-export function mrkdwn(text, names, { emoji = true } = {}) {
+export function mrkdwn(text, names, { emoji = true, verbatim = false } = {}) {
   const nodes = [];
   for (const [index, part] of text.split(/```\n?/).entries()) {
     if (index % 2 === 1) nodes.push(h("pre", {}, h("code", {}, plainOf(part.replace(/\n$/, "")))));
-    else nodes.push(...paragraphs(part, names, emoji));
+    else nodes.push(...paragraphs(part, names, { emoji, verbatim }));
   }
   return nodes;
 }
@@ -21,7 +21,7 @@ export function plainText(object) {
 
 export function textObject(object, names) {
   if (object.type === "plain_text") return lines([plainText(object)]);
-  return mrkdwn(object.text, names);
+  return mrkdwn(object.text, names, { verbatim: object.verbatim === true });
 }
 
 export function unescape(text) {
@@ -32,7 +32,7 @@ function plainOf(text) {
   return unescape(text.replace(/<((?:https?:|mailto:|[@#!])[^<>|]*)(?:\|([^<>]*))?>/g, (_, target, label) => label || target));
 }
 
-function paragraphs(text, names, emoji) {
+function paragraphs(text, names, how) {
   const nodes = [];
   let quote = null;
   const all = text.split("\n");
@@ -41,12 +41,12 @@ function paragraphs(text, names, emoji) {
     if (quoted) {
       if (quote === null) nodes.push((quote = h("blockquote")));
       else quote.append(h("br"));
-      quote.append(...inline(quoted[1], names, emoji));
+      quote.append(...inline(quoted[1], names, how));
       continue;
     }
     const afterQuote = quote !== null;
     quote = null;
-    nodes.push(...inline(line, names, emoji));
+    nodes.push(...inline(line, names, how));
     if (index < all.length - 1 && !(afterQuote && line === "")) nodes.push(h("br"));
   }
   return nodes;
@@ -63,26 +63,27 @@ const INLINE = new RegExp(
   "gu",
 );
 
-function inline(text, names, emoji) {
+function inline(text, names, how) {
   const nodes = [];
   let at = 0;
-  const plain = (part) => part && nodes.push(...linked(part, emoji));
+  const plain = (part) => part && nodes.push(...linked(part, how));
   for (const match of text.matchAll(INLINE)) {
     plain(text.slice(at, match.index));
     at = match.index + match[0].length;
     const [, code, angled, bold, italic, strike] = match;
     if (code != null) nodes.push(h("code", {}, plainOf(code)));
     else if (angled != null) nodes.push(angle(angled, names));
-    else if (bold != null) nodes.push(h("strong", {}, ...inline(bold, names, emoji)));
-    else if (italic != null) nodes.push(h("em", {}, ...inline(italic, names, emoji)));
-    else nodes.push(h("s", {}, ...inline(strike, names, emoji)));
+    else if (bold != null) nodes.push(h("strong", {}, ...inline(bold, names, how)));
+    else if (italic != null) nodes.push(h("em", {}, ...inline(italic, names, how)));
+    else nodes.push(h("s", {}, ...inline(strike, names, how)));
   }
   plain(text.slice(at));
   return nodes;
 }
 
-// Slack makes links of bare addresses.
-function linked(text, emoji) {
+// Slack makes links of bare addresses, unless the text is verbatim.
+function linked(text, { emoji, verbatim }) {
+  if (verbatim) return [unescape(emoji ? withEmoji(text) : text)];
   return text.split(/(https?:\/\/[^\s<>|`]*[^\s<>|`.,;:!?'")\]*_~])/).map((part, index) =>
     index % 2 ? link(unescape(part), unescape(part)) : unescape(emoji ? withEmoji(part) : part));
 }
