@@ -133,6 +133,8 @@ class StepView:
     phase: str | None = None
     declared_outputs: tuple[str, ...] = ()
     """Outputs that `resolve` must be given."""
+    waits_for_take_over: bool = False
+    """Whether the worker that ran it is gone, and no other has taken it over yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,10 @@ class RequestView:
     secret_outputs: tuple[str, ...] = ()
     parameter_labels: Mapping[str, str] = field(default_factory=dict)
     """What the form called the parameters, in its order."""
+    value_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What the form called the options of its selections: {parameter: {value as text: label}}."""
+    owner: str | None = None
+    """The team that owns the document."""
     approvals: Sequence[ApprovalView] = ()
     checks: Sequence[CheckView] = ()
     instance_usable: bool | None = None
@@ -332,6 +338,8 @@ class InstanceSummary:
     owner_team: str
     created_at: datetime
     updated_at: datetime
+    operations_due: Sequence[str] = ()
+    """Names of the updates and upgrades that are eligible now."""
 
 
 @dataclass(frozen=True, slots=True)
