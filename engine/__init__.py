@@ -10,11 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from engine.catalog.conditions import holds
     from engine.catalog.documents import load_presentation
     from engine.catalog.fields import (
         AnyField,
         BaseField,
         BundlePresentation,
+        Condition,
         DateField,
         InstanceField,
         IntegerField,
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
         CatalogEntry,
         CheckView,
         Clone,
+        ComponentForm,
         Decision,
         DecommissionCheck,
         DependencyView,
@@ -94,9 +97,10 @@ if TYPE_CHECKING:
     from engine.store.conversations import Conversation
 
 _HOMES: Final = {
+    "engine.catalog.conditions": "holds",
     "engine.catalog.documents": "load_presentation",
     "engine.catalog.fields": (
-        "AnyField BaseField BundlePresentation DateField InstanceField IntegerField"
+        "AnyField BaseField BundlePresentation Condition DateField InstanceField IntegerField"
         " MultiselectField NumberField Option PercentageField Presentation SecretField"
         " SelectionField StringField TeamField TextareaField TimeField"
     ),
@@ -117,7 +121,7 @@ _HOMES: Final = {
     "engine.requests.submit": "StaleForm",
     "engine.results": (
         "SECRET_DOTS Actor ApprovalView AttemptLog AttemptView AuditEntry CatalogDetails CatalogEntry"
-        " CheckView Clone Decision DecommissionCheck DependencyView Event HistoryEntry"
+        " CheckView Clone ComponentForm Decision DecommissionCheck DependencyView Event HistoryEntry"
         " InstanceSummary InstanceView Json KeyRotation Kind MemberView OperationForm OperationView"
         " Page RequestSummary RequestView StepView"
         " Submission SyncReport TicketView TimelineEntry"
@@ -143,6 +147,8 @@ __all__ = [
     "Checked",
     "Clock",
     "Clone",
+    "ComponentForm",
+    "Condition",
     "ConfigurationError",
     "Conflict",
     "ConstraintViolated",
@@ -204,6 +210,7 @@ __all__ = [
     "check_values",
     "default_values",
     "did_you_mean",
+    "holds",
     "load_presentation",
     "not_yours",
     "parse_text",

@@ -4,10 +4,15 @@
 the JSON keys.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from engine.catalog.fields import AnyField, Condition
 
 Json = Any
 T = TypeVar("T")
@@ -434,6 +439,27 @@ class OperationForm:
     def needs_confirmation(self) -> bool:
         """Whether the instance's name must be typed."""
         return self.operation.destructive or self.operation.downtime_required
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentForm:
+    """What a form asks of one component of a bundle."""
+
+    name: str
+    """What the rest of the bundle calls it."""
+    display_name: str
+    required: bool
+    enabled: bool
+    """Whether it is ordered before anybody chooses; an optional one may be left out."""
+    enabled_when: Condition | None
+    """Over the bundle's fields, where it is no choice."""
+    role: str | None
+    fields: tuple[AnyField, ...]
+    """The item's fields without the fixed ones."""
+    fixed: Mapping[str, Json]
+    """What the bundle gives and nobody is asked, as written: may be templates."""
+    details: CatalogDetails
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
