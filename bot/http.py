@@ -25,13 +25,20 @@ Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 
 
 def http_server(
-    readiness: Readiness, *, port: int, github: Endpoint, slack: Endpoint | None = None
+    readiness: Readiness,
+    *,
+    port: int,
+    webhooks: Mapping[str, Endpoint],
+    slack: Endpoint | None = None,
 ) -> AsgiServer:
-    """Return the server of one process; `slack` answers Slack's requests in HTTP mode, `github` its webhooks."""
+    """Return the server of one process; `slack` answers Slack's requests in HTTP mode, `webhooks` by sender."""
     routes = [
         Route("/healthz", _alive),
         Route("/readyz", _ready(readiness)),
-        Route("/webhooks/github", github, methods=["POST"]),
+        *(
+            Route(f"/webhooks/{sender}", endpoint, methods=["POST"])
+            for sender, endpoint in webhooks.items()
+        ),
     ]
     if slack is not None:
         routes.append(Route("/slack/events", slack, methods=["POST"]))

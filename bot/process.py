@@ -25,6 +25,7 @@ from bot.http import Endpoint, http_server
 from bot.notifier import Notifier
 from bot.settings import clear
 from bot.socket_mode import SocketMode
+from bot.ticket_webhooks import ANY, JIRA, TicketWebhooks
 from bot.webhooks import GitHubWebhooks
 from engine import Engine
 from engine.service import Service
@@ -126,15 +127,26 @@ async def _serve(
     Raises Unavailable when the database stayed away for longer than the dispatcher waits.
     """
     background = Background()
-    webhooks = GitHubWebhooks(engine, background, clear(settings.github_webhook_secret))
     server = http_server(
         lambda: _readiness(engine, slack),
         port=settings.http_port,
-        github=webhooks.answer,
+        webhooks=_webhooks(settings, engine, background),
         slack=slack.endpoint if slack else None,
     )
     async with running(background), running(server):
         await dispatcher.wait()
+
+
+def _webhooks(settings: Settings, engine: Engine, background: Background) -> Mapping[str, Endpoint]:
+    """Return what answers each sender of webhooks."""
+    github = GitHubWebhooks(engine, background, clear(settings.github_webhook_secret))
+    jira = TicketWebhooks(
+        engine, JIRA, clear(settings.jira_webhook_secret), "PAO_JIRA_WEBHOOK_SECRET"
+    )
+    tickets = TicketWebhooks(
+        engine, ANY, clear(settings.ticket_webhook_secret), "PAO_TICKET_WEBHOOK_SECRET"
+    )
+    return {"github": github.answer, "jira": jira.answer, "tickets": tickets.answer}
 
 
 async def _readiness(engine: Engine, slack: SlackSide | None) -> Mapping[str, str | None]:

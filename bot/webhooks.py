@@ -1,25 +1,20 @@
-"""GitHub's webhooks: a push to the catalog's branch starts a sync at once.
+"""GitHub's webhooks: a push to the catalog's branch starts a sync, a run that moves is looked at.
 
-A delivery is taken when its signature is right, answered with 202 before anything is done, and
-done once: GitHub never sends one again by itself, but people can, and so can whoever recorded one.
-What a delivery says beside its branch is not believed; the sync fetches for itself. So a delivery
-that is lost with the process costs nothing but the wait for the next sync by the interval.
+A delivery is answered with 202 before anything is done, and done once: GitHub never sends one again
+by itself, but people can, and so can whoever recorded one. What a delivery says beside its branch or
+its run is not believed; the sync fetches and the step asks for itself.
 
 Syncs of one process follow each other, and pushes that come during one share the next.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs
 
-import structlog
 from starlette.responses import JSONResponse
 
-from engine import PaoError
+from bot.deliveries import LONGEST_ID, Delivery, Refused, Secret, accepted, answered, ignored
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,70 +24,65 @@ if TYPE_CHECKING:
     from engine import Engine
 
 SOURCE: Final = "github"
+WORKFLOW_STEP: Final = "GitHubWorkflow"
+"""The step type that waits for runs."""
 
-LARGEST_BODY: Final = 5 << 20
-"""Bytes. GitHub sends up to 25 MB, but a push of thousands of commits can wait for the interval."""
-
-LONGEST_ID: Final = 100
-"""Characters of a delivery's id; GitHub's have 36."""
-
-FORM: Final = "application/x-www-form-urlencoded"
-
-log = structlog.get_logger(__name__)
+TAKEN_BEFORE: Final = "this delivery was taken before"
 
 
 class GitHubWebhooks:
-    """Answers `POST /webhooks/github`; `secret` None refuses everything."""
+    """Answers `POST /webhooks/github`; `secret` None refuses everything.
+
+    https://docs.github.com/webhooks/webhook-events-and-payloads.
+    """
 
     def __init__(self, engine: Engine, background: Background, secret: str | None) -> None:
         self._engine = engine
         self._background = background
-        self._secret = secret
+        self._secret = Secret(secret, "PAO_GITHUB_WEBHOOK_SECRET")
         self._is_syncing = False
         self._is_wanted = False
 
     async def answer(self, request: Request) -> Response:
-        """Answer one delivery. https://docs.github.com/webhooks/webhook-events-and-payloads."""
-        if self._secret is None:
-            return _refused(403, "Webhooks are refused: PAO_GITHUB_WEBHOOK_SECRET is not set.")
-        body = await _body(request)
-        if body is None:
-            return _refused(413, f"The delivery is larger than {LARGEST_BODY} bytes.")
-        if not _is_signed(body, request.headers.get("X-Hub-Signature-256", ""), self._secret):
-            return _refused(401, "The signature in X-Hub-Signature-256 is missing or wrong.")
-        delivery = request.headers.get("X-GitHub-Delivery", "")
-        if not 0 < len(delivery) <= LONGEST_ID:
-            return _refused(400, "The header X-GitHub-Delivery is missing or too long.")
-        payload = _payload(body, request.headers.get("Content-Type", ""))
-        if payload is None:
-            return _refused(400, "The body is no JSON object.")
-        return await self._taken(request.headers.get("X-GitHub-Event", ""), delivery, payload)
+        """Answer one delivery."""
+        return await answered(request, self._secret, self._take)
 
-    async def _taken(self, event: str, delivery: str, payload: dict[str, Any]) -> Response:
-        if event == "ping":
-            return JSONResponse({"result": "pong"})
-        if reason := self._unwanted(event, payload):
-            return _ignored(reason)
-        try:
-            is_new = await self._engine.remember_delivery(SOURCE, delivery)
-        except PaoError as error:
-            log.warning("webhook_not_taken", delivery=delivery, error=str(error))
-            return _refused(503, "The database does not answer. The next sync comes by itself.")
-        if not is_new:
-            return _ignored("this delivery was taken before")
-        self._sync_soon()
-        return JSONResponse({"result": "accepted"}, status_code=202)
+    async def _take(self, delivery: Delivery) -> Response:
+        id_ = delivery.headers.get("X-GitHub-Delivery", "")
+        if not 0 < len(id_) <= LONGEST_ID:
+            raise Refused(400, "The header X-GitHub-Delivery is missing or too long.")
+        match delivery.headers.get("X-GitHub-Event", ""):
+            case "ping":
+                return JSONResponse({"result": "pong"})
+            case "push":
+                return await self._pushed(id_, delivery.payload)
+            case "workflow_run":
+                return await self._run_moved(id_, delivery.payload)
+            case event:
+                looked_at = "only push and workflow_run"
+                return ignored(f"events of the type {event!r} are not looked at, {looked_at}")
 
-    def _unwanted(self, event: str, payload: dict[str, Any]) -> str | None:
-        """Say why an event is no reason to sync, None where it is one."""
+    async def _pushed(self, id_: str, payload: Mapping[str, Any]) -> Response:
         config = self._engine.config
-        if event != "push":
-            return f"events of the type {event!r} are not looked at, only push"
         if config.catalog_url is None:
-            return "no catalog is set up"
+            return ignored("no catalog is set up")
         if payload.get("ref") != f"refs/heads/{config.catalog_branch}":
-            return f"only pushes to {config.catalog_branch} matter"
-        return None
+            return ignored(f"only pushes to {config.catalog_branch} matter")
+        if not await self._engine.remember_delivery(SOURCE, id_):
+            return ignored(TAKEN_BEFORE)
+        self._sync_soon()
+        return accepted()
+
+    async def _run_moved(self, id_: str, payload: Mapping[str, Any]) -> Response:
+        run = payload.get("workflow_run")
+        run_id = run.get("id") if isinstance(run, Mapping) else None
+        if not isinstance(run_id, int) or isinstance(run_id, bool):
+            raise Refused(400, "The delivery names no run in workflow_run.id.")
+        if not await self._engine.remember_delivery(SOURCE, id_):
+            return ignored(TAKEN_BEFORE)
+        if not await self._engine.nudge_job(WORKFLOW_STEP, str(run_id)):
+            return ignored("no step waits for this run")
+        return accepted()
 
     def _sync_soon(self) -> None:
         self._is_wanted = True
@@ -107,41 +97,3 @@ class GitHubWebhooks:
                 await self._engine.sync_catalog(None, "webhook")
         finally:
             self._is_syncing = False
-
-
-async def _body(request: Request) -> bytes | None:
-    """Return the body, None as soon as it is too large."""
-    announced = request.headers.get("Content-Length", "0")
-    if not announced.isdecimal() or int(announced) > LARGEST_BODY:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            return None
-    return bytes(body)
-
-
-def _is_signed(body: bytes, signature: str, secret: str) -> bool:
-    """https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries."""
-    right = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(right.encode(), signature.encode("utf-8", "replace"))
-
-
-def _payload(body: bytes, content_type: str) -> dict[str, Any] | None:
-    try:
-        text = body.decode()
-        if content_type.startswith(FORM):
-            [text] = parse_qs(text, strict_parsing=True, max_num_fields=10)["payload"]
-        payload = json.loads(text)
-    except (ValueError, KeyError, RecursionError):
-        return None
-    return payload if isinstance(payload, dict) else None
-
-
-def _refused(status: int, message: str) -> Response:
-    return JSONResponse({"error": message}, status_code=status)
-
-
-def _ignored(reason: str) -> Response:
-    return JSONResponse({"result": "ignored", "reason": reason}, status_code=202)

@@ -6,6 +6,7 @@ public result (engine/results.py). A refusal is written to the audit log, then r
 
 from __future__ import annotations
 
+from engine.facade.hearing import HearingVerbs
 from engine.facade.instances import InstanceVerbs
 from engine.facade.operating import OperatingVerbs
 from engine.facade.people import PeopleVerbs
@@ -18,6 +19,7 @@ class Engine(
     InstanceVerbs,
     PeopleVerbs,
     TellingVerbs,
+    HearingVerbs,
     OperatingVerbs,
 ):
     """The engine on one database. Start it before use; `dispatcher()` is what carries steps."""

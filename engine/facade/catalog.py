@@ -23,10 +23,7 @@ from engine.results import (
     Page,
     SyncReport,
 )
-from engine.store import (
-    audit,
-    webhooks,
-)
+from engine.store import audit
 from engine.store.pool import (
     Connection,
     transaction,
@@ -98,10 +95,6 @@ class CatalogVerbs(Core):
         """Return the running instances that changes of the catalog are about, as far as one sees."""
         async with transaction(self._pool) as connection:
             return await touched_instances(connection, actor, changes)
-
-    async def remember_delivery(self, source: str, delivery: str) -> bool:
-        """Take a webhook's delivery; False where it was taken before."""
-        return await self._once(lambda c: webhooks.remember(c, source, delivery))
 
     def form_fields(self, details: CatalogDetails) -> tuple[AnyField, ...]:
         """Return the fields of a document's form; groups stand on the presentation itself."""

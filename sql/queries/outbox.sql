@@ -68,7 +68,8 @@ ON CONFLICT (idempotency_key) DO NOTHING
 RETURNING id;
 
 -- name: claim_tickets
--- Tickets whose outside status is to be asked for, with their next time set already.
+-- Tickets whose outside status is to be asked for, with their next time set already: within an hour of a
+-- webhook the pauses do not grow beyond half a minute.
 WITH due AS (
     SELECT id FROM manual_tickets
     WHERE next_poll_at <= clock_timestamp()
@@ -80,7 +81,8 @@ WITH due AS (
 UPDATE manual_tickets t
 SET poll_count = t.poll_count + 1,
     next_poll_at = clock_timestamp() + make_interval(secs =>
-        least(%(first)s * power(1.5, least(t.poll_count + 1, 40)), %(longest)s))
+        least(%(first)s * power(1.5, least(t.poll_count + 1, 40)), %(longest)s,
+              CASE WHEN t.nudged_at > clock_timestamp() - INTERVAL '1 hour' THEN 30 END))
 FROM due WHERE t.id = due.id
 RETURNING t.id, t.request_id, t.step_id, t.ticket_system AS system, t.ticket_id, t.ticket_url AS url,
           t.status, t.external_status, t.external, coalesce(t.ticket_type, 'fulfillment') AS type;

@@ -16,9 +16,10 @@ import aiohttp
 import pytest
 
 from bot.background import Background
+from bot.deliveries import LARGEST_BODY
 from bot.http import http_server
 from bot.process import running
-from bot.webhooks import LARGEST_BODY, GitHubWebhooks
+from bot.webhooks import GitHubWebhooks
 from engine import Engine, EngineConfig
 from engine.store.catalog import SYNC_LOCK
 from engine.store.migrate import LOCK_SPACE
@@ -109,7 +110,7 @@ def delivering(
 
         async with Engine(config) as engine, aiohttp.ClientSession() as session:
             webhooks = GitHubWebhooks(engine, background, secret)
-            server = http_server(ready, port=0, github=webhooks.answer)
+            server = http_server(ready, port=0, webhooks={"github": webhooks.answer})
             async with running(background), running(server):
                 url = f"http://127.0.0.1:{server.port}/webhooks/github"
                 yield Sender(url, session, background, connection)
