@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -72,7 +72,36 @@ class ClaimedRequest:
     service_outputs: Mapping[str, Any] | None
     deployment_parameters: Mapping[str, Any] | None
     steps: Mapping[str, Any]
+    """The outputs of its steps by id; None of a step that gave none."""
     dependencies: Mapping[str, Any]
+    members: Mapping[str, ClaimedMember] = field(default_factory=dict)
+    """Of a bundle: the instance of each component that is on."""
+    created_by: Mapping[str | None, Mapping[str, Any]] = field(default_factory=dict)
+    """Of a decommission: what the steps of the create gave, by component and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedMember:
+    """A member of the bundle that a request is about; `outputs` are what its component gave so far."""
+
+    request_id: UUID
+    component: str
+    id: UUID
+    instance_id: str
+    instance_name: str
+    catalog_version: str
+    deployment_parameters: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    dependencies: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberParameters:
+    """What a member turned out to be made with: judged, secrets sealed."""
+
+    member_id: UUID
+    parameters: Mapping[str, Any]
+    secrets: tuple[EncryptedValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +134,7 @@ class Finish:
     kind: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     secrets: tuple[EncryptedValue, ...] = ()
+    member: MemberParameters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +143,7 @@ class Finished:
 
     id: UUID
     request_id: UUID
+    component: str | None
     request_ended: bool
     freed: int
     told: bool
@@ -174,7 +205,8 @@ async def requests_of(connection: Connection, ids: Iterable[UUID]) -> dict[UUID,
     """Return what the steps of these requests are rendered from."""
     parameters = {"ids": list(ids)}
     found = await rows(connection, _sql.requests_of_claims, parameters, ClaimedRequest)
-    return {request.id: request for request in found}
+    requests_by_id = {request.id: request for request in found}
+    return requests_by_id | await _with_what_they_are_about(connection, found)
 
 
 async def seconds_to_next(connection: Connection, request_id: UUID | None = None) -> float | None:
@@ -234,6 +266,10 @@ async def finish(connection: Connection, finishes: Sequence[Finish]) -> list[Fin
     await secrets.insert(connection, [secret for one in finishes for secret in one.secrets])
     parameters = {"finishes": jsonb([_as_json(one) for one in finishes]), "count": len(finishes)}
     done = await rows(connection, _sql.finish_steps, parameters, Finished)
+    bundles = sorted({one.request_id for one in done if one.component is not None})
+    if bundles:
+        await _keep_members(connection, finishes, done)
+        await values(connection, _sql.activate_members, {"ids": bundles})
     ended = sorted({one.request_id for one in done if one.request_ended})
     if ended:
         await end(connection, ended)
@@ -246,18 +282,42 @@ async def end(connection: Connection, request_ids: Sequence[UUID]) -> None:
     """Give requests without an open step their end, or begin their rollback.
 
     The requests are locked. Completed creates become active instances; failed ones ask for tickets.
+    What an update, an upgrade or a decommission leaves follows from its status (sql/functions).
     """
     rolling_back = set(await values(connection, _sql.begin_rollback, {"ids": list(request_ids)}))
     ending = [id_ for id_ in request_ids if id_ not in rolling_back]
     await run(connection, _sql.note_rollbacks, {"ids": ending})
     moved = await rows(connection, _sql.end_requests, {"ids": ending}, _Ended)
     completed = [one.id for one in moved if not one.has_failed]
+    bundles = [one.id for one in moved if one.is_bundle and not one.has_failed]
     failed = [one.id for one in moved if one.has_failed]
     if completed:
         await run(connection, _sql.skip_rollbacks, {"ids": completed})
-        await values(connection, _sql.promote_instances, {"ids": completed})
+    if bundles:
+        await values(connection, _sql.activate_members, {"ids": bundles})
+        await values(connection, _sql.promote_bundles, {"ids": bundles})
+    if len(completed) > len(bundles):
+        single = [id_ for id_ in completed if id_ not in bundles]
+        await values(connection, _sql.promote_instances, {"ids": single})
     if failed:
         await run(connection, _sql.ask_for_tickets, {"ids": failed})
+
+
+async def complete_waiting(
+    connection: Connection, step_id: UUID, outputs: Mapping[str, Any]
+) -> bool:
+    """Complete a step that waits for somebody; False where it does not wait any more.
+
+    Its request is locked. A worker that was just looking at it writes nothing more.
+    """
+    token = await value(connection, _sql.take_waiting, {"id": step_id})
+    if token is None:
+        return False
+    done = Finish(
+        id=step_id, token=token, outcome="completed", outputs=outputs, kind="step.completed"
+    )
+    await finish(connection, [replace(done, data={"reason": "manual"})])
+    return True
 
 
 async def take_over(connection: Connection, *, limit: int, lease: timedelta) -> list[Lost]:
@@ -364,6 +424,47 @@ async def progress(connection: Connection, request_id: UUID) -> Progress | None:
     return await row_or_none(connection, _sql.request_progress, {"id": request_id}, Progress)
 
 
+async def _with_what_they_are_about(
+    connection: Connection, found: Sequence[ClaimedRequest]
+) -> dict[UUID, ClaimedRequest]:
+    """Return the requests about bundles, and those that end something, with what their steps see."""
+    ending = [one.id for one in found if one.request_type == "decommission"]
+    bundles = [one.id for one in found if one.plan.get("components")]
+    if not ending and not bundles:
+        return {}
+    parameters = {"ids": [*ending, *bundles]}
+    members = await rows(connection, _sql.members_of_requests, parameters, ClaimedMember)
+    made = await rows(connection, _sql.steps_of_creation, {"ids": ending}, _CreationStep)
+    return {
+        one.id: replace(
+            one,
+            members={m.component: m for m in members if m.request_id == one.id},
+            created_by=_by_component(step for step in made if step.request_id == one.id),
+        )
+        for one in found
+        if one.id in parameters["ids"]
+    }
+
+
+def _by_component(steps: Iterable[_CreationStep]) -> dict[str | None, dict[str, Any]]:
+    found: dict[str | None, dict[str, Any]] = {}
+    for step in steps:
+        found.setdefault(step.component, {})[step.step_name] = step.outputs
+    return found
+
+
+async def _keep_members(
+    connection: Connection, finishes: Sequence[Finish], done: Sequence[Finished]
+) -> None:
+    """Keep what members turned out to be made with, of the finishes that were ours."""
+    written = {one.id for one in done}
+    for one in finishes:
+        if one.member is not None and one.id in written:
+            await secrets.insert(connection, one.member.secrets)
+            kept = {"id": one.member.member_id, "parameters": jsonb(one.member.parameters)}
+            await run(connection, _sql.keep_member_parameters, kept)
+
+
 async def _settle(connection: Connection, request_id: UUID) -> None:
     """Skip again what another failed step blocks, and count what the rest waits for."""
     await run(connection, _sql.skip_blocked, {"id": request_id})
@@ -376,12 +477,22 @@ def _as_json(one: Finish) -> dict[str, Any]:
     return {name: fact for name, fact in facts if fact is not None} | {"id": str(one.id)}
 
 
-_FINISH_FIELDS = tuple(field.name for field in fields(Finish) if field.name != "secrets")
+_FINISH_FIELDS = tuple(
+    field.name for field in fields(Finish) if field.name not in ("secrets", "member")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _CreationStep:
+    request_id: UUID
+    component: str | None
+    step_name: str
+    outputs: Any
 
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
     id: UUID
-    request_type: str
+    is_bundle: bool
     has_failed: bool
     moved: str | None

@@ -6,12 +6,15 @@
 --   failed or aborted, in_progress or later ─> degraded
 --   failed in validating, cancelled, rolled back ─> the state from before
 --
--- A request that ends in submitted, and one aborted after its failure, moves nothing.
+-- A request that ends in submitted, and one aborted after its failure, moves nothing. What else an
+-- operation leaves is end_operation's; who is decommissioned needs nobody any more.
 CREATE OR REPLACE FUNCTION move_target_instances(p_request service_requests, p_new_status VARCHAR)
 RETURNS VOID
 LANGUAGE plpgsql AS $$
 DECLARE
     v_ids UUID[] := ARRAY[p_request.target_instance_id];
+    -- Of an operation the bundles of its target too: what the target gives is among their outputs.
+    v_locked UUID[];
     v_states JSONB;
 BEGIN
     IF p_new_status = 'in_progress' OR p_request.status = 'submitted' AND p_new_status <> 'validating'
@@ -22,8 +25,13 @@ BEGIN
         v_ids := v_ids || ARRAY(
             SELECT member_instance_id FROM bundle_instance_members
             WHERE bundle_instance_id = p_request.target_instance_id);
+        v_locked := v_ids;
+    ELSE
+        v_locked := v_ids || ARRAY(
+            SELECT bundle_instance_id FROM bundle_instance_members
+            WHERE member_instance_id = p_request.target_instance_id);
     END IF;
-    PERFORM FROM service_instances WHERE id = ANY (v_ids) ORDER BY id FOR NO KEY UPDATE;
+    PERFORM FROM service_instances WHERE id = ANY (v_locked) ORDER BY id FOR NO KEY UPDATE;
 
     IF p_new_status IN ('validating', 'resuming') THEN
         PERFORM start_on_target(p_request, v_ids, p_new_status);
@@ -54,6 +62,17 @@ BEGIN
     END IF;
     IF v_states IS NOT NULL THEN
         PERFORM set_instance_states(v_states, p_request.id);
+    END IF;
+    IF p_request.request_type = 'decommission' THEN
+        IF p_new_status = 'completed' THEN
+            PERFORM free_dependencies(v_ids, p_request.id);
+        END IF;
+    ELSIF p_request.plan ? 'document' AND p_new_status <> 'cancelled' THEN
+        PERFORM end_operation(p_request, CASE
+            WHEN p_new_status = 'completed' THEN 'success'
+            WHEN p_request.rolled_back THEN 'rolled_back'
+            ELSE 'failed'
+        END);
     END IF;
 END;
 $$;

@@ -1,7 +1,9 @@
 -- Gives instances new states ({"<uuid>": "<state>", ...}) and writes an event for each that changed.
--- Every change of an instance's state ends here.
+-- Every change of an instance's state ends here; who is degraded by it is told to its dependents.
 CREATE OR REPLACE FUNCTION set_instance_states(p_states JSONB, p_request_id UUID) RETURNS VOID
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_degraded UUID[];
 BEGIN
     WITH locked AS (
         SELECT si.id, si.instance_state AS state_before, wanted.value AS state_after
@@ -24,12 +26,17 @@ BEGIN
         FROM locked
         WHERE si.id = locked.id
         RETURNING si.id, locked.state_before, locked.state_after
+    ), told AS (
+        INSERT INTO events (request_id, instance_id, kind, data)
+        SELECT p_request_id, id, 'instance.changed',
+            jsonb_build_object('from', state_before, 'to', state_after)
+        FROM moved
+        ORDER BY id
     )
-    INSERT INTO events (request_id, instance_id, kind, data)
-    SELECT p_request_id, id, 'instance.changed',
-        jsonb_build_object('from', state_before, 'to', state_after)
-    FROM moved
-    ORDER BY id;
+    SELECT array_agg(id) FILTER (WHERE state_after = 'degraded') INTO v_degraded FROM moved;
+    IF v_degraded IS NOT NULL THEN
+        PERFORM tell_dependents(v_degraded, p_request_id);
+    END IF;
     PERFORM pg_notify('pao_events', '');
 END;
 $$;

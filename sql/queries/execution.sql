@@ -54,6 +54,50 @@ FROM request_steps
 WHERE waiting_on = 0 AND lease_owner IS NULL AND next_run_at IS NOT NULL
   AND (%(request_id)s::uuid IS NULL OR request_id = %(request_id)s);
 
+-- name: members_of_requests
+-- The members of the bundles that these requests are about, with what templates see of them.
+SELECT r.id AS request_id, m.component_name AS component, si.id, si.instance_id, si.instance_name,
+       si.catalog_version, si.deployment_parameters,
+       CASE WHEN r.request_type = 'create' THEN outputs_of_steps(r.id, m.component_name)
+           ELSE coalesce(si.service_outputs, '{}') END AS outputs,
+       coalesce((
+           SELECT jsonb_object_agg(d.dependency_name, jsonb_build_object(
+               'instance_id', provider.instance_id, 'name', provider.instance_name,
+               'outputs', coalesce(provider.service_outputs, '{}')))
+           FROM service_instance_dependencies d
+           JOIN service_instances provider ON provider.id = d.provider_instance_id
+           WHERE d.dependent_instance_id = si.id AND d.dependency_name IS NOT NULL
+       ), '{}') AS dependencies
+FROM service_requests r
+JOIN bundle_instance_members m ON m.bundle_instance_id = r.subject_instance_id
+JOIN service_instances si ON si.id = m.member_instance_id
+WHERE r.id = ANY (%(ids)s) AND m.component_name IS NOT NULL;
+
+-- name: steps_of_creation
+-- What the steps of a create gave, for the decommissions of what it made: by component, of a member's
+-- own decommission without one.
+SELECT r.id AS request_id, CASE WHEN own.id IS NULL THEN s.component END AS component,
+       s.step_name, CASE s.status WHEN 'completed' THEN s.outputs END AS outputs
+FROM service_requests r
+JOIN service_instances si ON si.id = r.target_instance_id
+LEFT JOIN bundle_instance_members own ON own.member_instance_id = si.id
+JOIN request_steps s ON s.request_id = si.creation_request_id AND s.section = 'automation'
+    AND (own.id IS NULL OR s.component = own.component_name)
+WHERE r.id = ANY (%(ids)s);
+
+-- name: keep_member_parameters
+-- Keep what a member of a bundle is made with, as far as that is known only now.
+UPDATE service_instances SET deployment_parameters = %(parameters)s
+WHERE id = %(id)s AND instance_state = 'provisioning';
+
+-- name: take_waiting
+-- Take a step that waits for somebody, to end it by hand; its next write has the new token.
+UPDATE request_steps
+SET lease_owner = 'hand', lease_token = lease_token + 1,
+    lease_expires_at = clock_timestamp() + INTERVAL '1 minute'
+WHERE id = %(id)s AND status IN ('running', 'retrying') AND phase <> 'cancel'
+RETURNING lease_token;
+
 -- name: requests_of_claims
 -- What the steps of these requests are rendered from.
 SELECT r.id, r.request_id, r.request_type, r.plan, r.parameters, r.requester_user_id,
@@ -167,7 +211,7 @@ WITH input AS (
     FROM input
     WHERE s.id = input.id AND s.lease_token = input.token AND s.lease_owner IS NOT NULL
     RETURNING s.id, s.request_id, s.step_id, s.section, s.attempt_count, s.next_run_at, s.status,
-              s.skip_reason, input.outcome
+              s.skip_reason, s.component, input.outcome
 ), attempts AS (
     UPDATE step_attempts a
     SET status = CASE input.outcome
@@ -241,7 +285,7 @@ WITH input AS (
     UNION ALL
     SELECT request_id, id, 'step.skipped', '{"reason": "dependency"}'::jsonb FROM skipped
 )
-SELECT own.id, own.request_id,
+SELECT own.id, own.request_id, own.component,
        EXISTS (SELECT FROM counted WHERE counted.id = own.request_id AND open_steps = 0
                AND counted.status = 'in_progress') AS request_ended,
        (SELECT count(*) FROM freed)::int AS freed,
@@ -269,14 +313,14 @@ SELECT id FROM opened;
 -- name: end_requests
 -- Give requests without an open step their end: completed, with the instance it made, or failed.
 WITH ending AS MATERIALIZED (
-    SELECT r.id, r.request_type, r.failed_steps > 0 OR EXISTS (
+    SELECT r.id, r.catalog_bundle_id IS NOT NULL AS is_bundle, r.failed_steps > 0 OR EXISTS (
                SELECT FROM request_steps s WHERE s.request_id = r.id AND s.section = 'automation'
                  AND s.skip_reason IN ('dependency', 'aborted')) AS has_failed
     FROM service_requests r
     WHERE r.id = ANY (%(ids)s) AND (r.status = 'in_progress') IS TRUE AND r.open_steps = 0
     ORDER BY r.id
 )
-SELECT id, request_type, has_failed,
+SELECT id, is_bundle, has_failed,
        update_request_status(id, CASE WHEN has_failed THEN 'failed' ELSE 'completed' END)::text
            AS moved
 FROM ending;
@@ -312,20 +356,60 @@ LEFT JOIN LATERAL (
 ) AS given ON TRUE
 WHERE r.id = ANY (%(ids)s) AND (r.request_type = 'create') IS TRUE;
 
+-- name: activate_members
+-- Make the members of bundles active whose components are done: the others may still run, or fail.
+WITH done AS MATERIALIZED (
+    SELECT m.member_instance_id AS id, r.id AS request_id, m.component_name AS component,
+           si.deployment_parameters
+               || coalesce(r.parameters->'components'->m.component_name, '{}') AS parameters
+    FROM service_requests r
+    JOIN bundle_instance_members m ON m.bundle_instance_id = r.subject_instance_id
+    JOIN service_instances si ON si.id = m.member_instance_id
+    WHERE r.id = ANY (%(ids)s) AND (r.request_type = 'create') IS TRUE
+      AND si.creation_request_id = r.id AND si.instance_state = 'provisioning'
+      AND NOT EXISTS (
+          SELECT FROM request_steps s
+          WHERE s.request_id = r.id AND s.component = m.component_name
+            AND s.section = 'automation'
+            AND (s.status NOT IN ('completed', 'skipped') OR s.skip_reason IN ('dependency', 'aborted')))
+    ORDER BY si.id
+)
+SELECT activate_bundle_member(
+    id, outputs_of_steps(request_id, component), resources_of_instance(id), parameters)
+FROM done;
+
+-- name: promote_bundles
+-- Make the instances of completed bundles active: their outputs are those of each component.
+SELECT create_service_instance(r.id, si.instance_name, coalesce(given.outputs, '{}'), resources_of_instance(si.id))
+FROM service_requests r
+JOIN service_instances si ON si.id = r.subject_instance_id
+LEFT JOIN LATERAL (
+    SELECT jsonb_object_agg(m.component_name, coalesce(member.service_outputs, '{}')) AS outputs
+    FROM bundle_instance_members m
+    JOIN service_instances member ON member.id = m.member_instance_id
+    WHERE m.bundle_instance_id = si.id AND m.component_name IS NOT NULL
+) AS given ON TRUE
+WHERE r.id = ANY (%(ids)s);
+
 -- name: ask_for_tickets
--- Put a ticket for each step that failed for good into the outbox, where the document wants one.
-WITH asked AS (
-    INSERT INTO outbox (kind, payload, request_id, step_id, key)
-    SELECT 'ticket', jsonb_build_object('type', 'fulfillment',
-               'system', r.plan->'fulfillment'->'manual'->>'system'),
-           r.id, s.id,
-           encode(sha256(convert_to(
-               r.id || ':ticket:' || s.step_id || ':' || s.attempt_group, 'UTF8')), 'hex')
+-- Put a ticket for each step that failed for good into the outbox, where its document wants one. Work
+-- that is done by hand has its ticket already.
+WITH failed AS (
+    SELECT r.id AS request_id, s.id, s.step_id, s.attempt_group, s.position,
+           coalesce(r.plan->'components'->s.component->'fulfillment', r.plan->'fulfillment') AS fulfillment
     FROM service_requests r JOIN request_steps s ON s.request_id = r.id
     WHERE r.id = ANY (%(ids)s) AND s.section = 'automation' AND s.status = 'failed'
-      AND coalesce((r.plan->'fulfillment'->'automation'->>'fallback_on_failure')::boolean, TRUE)
-      AND r.plan->'fulfillment'->'manual' IS NOT NULL
-    ORDER BY r.id, s.position
+      AND s.step_type <> 'manual'
+), asked AS (
+    INSERT INTO outbox (kind, payload, request_id, step_id, key)
+    SELECT 'ticket', jsonb_build_object('type', 'fulfillment', 'system', fulfillment->'manual'->>'system'),
+           request_id, id,
+           encode(sha256(convert_to(
+               request_id || ':ticket:' || step_id || ':' || attempt_group, 'UTF8')), 'hex')
+    FROM failed
+    WHERE coalesce((fulfillment->'automation'->>'fallback_on_failure')::boolean, TRUE)
+      AND fulfillment->'manual' IS NOT NULL
+    ORDER BY request_id, position
     ON CONFLICT (key) DO NOTHING
     RETURNING request_id, step_id, payload
 )
