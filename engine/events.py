@@ -3,11 +3,13 @@
 Kinds are past tense words with the noun first; `data` is redacted JSON. Who consumes them and how
 stands in engine/dispatch/consumers.py; the shape that consumers see is `engine.results.Event`.
 
-    request.  submitted validating started completed failed cancelled aborted resuming
+    request.  submitted validating started completed failed cancelled aborted resuming overrunning
     step.     started progress plan waiting verifying retrying completed failed skipped pending
-    ticket.   requested created delayed updated resolved cancelled
+    ticket.   requested created delayed updated resolved cancelled reminded
+    approval. requested given rejected expired reminded
     check.    passed failed
-    others    instance.changed dependency.added catalog.synced
+    others    instance.changed instance.provider_degraded dependency.added decommission.checked
+              operations.eligible catalog.synced
 """
 
 from __future__ import annotations

@@ -18,10 +18,13 @@ import structlog
 from engine.config import EngineConfig
 from engine.execution.leftovers import sweep
 from engine.execution.reaper import reap
+from engine.instances.digests import send_digests
+from engine.requests.reminders import remind, tell_overruns
 from engine.store import form_sessions, periodic
 from engine.store.pool import Pool, transaction
 
 HOURLY: Final = timedelta(hours=1)
+EVERY_MINUTE: Final = timedelta(minutes=1)
 EARLY: Final = 0.9
 """Part of its interval after which a guarded job may run again: clocks of processes drift."""
 
@@ -56,10 +59,19 @@ def periodic_jobs(
     async def remove_leftovers() -> None:
         await sweep(pool, config.data_dir)
 
+    async def say_again() -> None:
+        await remind(pool)
+        await tell_overruns(pool)
+
+    async def tell_owners() -> None:
+        await send_digests(pool)
+
     jobs = [
         Job("reaper", config.lease / 3, take_over, alone=False),
         Job("leftovers", HOURLY, remove_leftovers, alone=False),
         Job("form_sessions", HOURLY, expire_forms),
+        Job("reminders", EVERY_MINUTE, say_again),
+        Job("digests", HOURLY, tell_owners),
     ]
     if config.catalog_url:
         jobs.append(Job("catalog_sync", config.catalog_sync_interval, sync))

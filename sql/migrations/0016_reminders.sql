@@ -6,8 +6,7 @@ ALTER TABLE manual_tickets ADD COLUMN reminders INT NOT NULL DEFAULT 0;
 ALTER TABLE manual_tickets ADD COLUMN reminded_at TIMESTAMPTZ;
 CREATE INDEX idx_manual_tickets_open ON manual_tickets(created_at) WHERE status IN ('open', 'in_progress');
 
--- Seconds that the request's document expects it to take: NULL until looked at, infinite without an estimate.
-ALTER TABLE service_requests ADD COLUMN estimated_seconds DOUBLE PRECISION;
+-- That a run takes longer than its document expects is said once.
 ALTER TABLE service_requests ADD COLUMN overrun_told BOOLEAN NOT NULL DEFAULT FALSE;
 
 -- When an owner was last told of operations, and which ones they were told of.
