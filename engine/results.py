@@ -268,6 +268,8 @@ class AttemptLog:
 
     attempt_number: int
     text: str
+    url: str | None = None
+    """A page with the same, by a link signed for the person who asked; None where there is no PUBLIC_URL."""
 
     def __str__(self) -> str:
         return self.text
@@ -328,6 +330,11 @@ class InstanceView:
     """What a bundle consists of."""
     bundles: Sequence[MemberView] = ()
     """The bundles that this instance is a member of; `instance_id` is the bundle's."""
+    failed_request_id: str | None = None
+    """The update or upgrade that failed, where it was the last that happened; the next three are of it."""
+    instance_usable: bool | None = None
+    update_repeatable: bool | None = None
+    comparison: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
