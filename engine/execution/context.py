@@ -109,8 +109,9 @@ class RunContext:
 
     @property
     def instance_id(self) -> str | None:
-        """External id of the instance."""
-        return self.request.instance_id
+        """External id of the instance: a component's own."""
+        member = self.request.members.get(self.claim.component or "")
+        return member.instance_id if member else self.request.instance_id
 
     @property
     def catalog_commit(self) -> str | None:
@@ -120,7 +121,8 @@ class RunContext:
     @property
     def destructive(self) -> bool:
         """Whether the document was declared destructive."""
-        return bool(self.request.plan.get("destructive", False))
+        makes_or_ends = self.request_type in ("create", "decommission")
+        return bool(self.request.plan.get("destructive", makes_or_ends))
 
     @property
     def work_dir(self) -> Path:

@@ -42,6 +42,7 @@ from engine.execution.scope import RunScope, build_scope
 from engine.foreign_json import clean, size_of
 from engine.redaction import Redactor
 from engine.requests.parameters import disarmed, in_clear, seal_outputs, texts_in
+from engine.requests.subject import fulfillment_of
 from engine.secrets import Cipher, SecretFiles
 from engine.steps.base import Completed, Resource, StepType, Waiting
 from engine.steps.registry import StepRegistry
@@ -373,6 +374,7 @@ class _Turn:
             time_limit=self._timeout(),
             parameters=parameters,
             verification=self._verification,
+            member=self._scope.member if self._scope else None,
             **facts,
         )
 
@@ -413,7 +415,8 @@ class _Turn:
         return self._around.steps.get(self._claim.step_type)
 
     def _sequence(self) -> Mapping[str, Any]:
-        return (self._request.plan.get("fulfillment") or {}).get("automation") or {}
+        fulfillment = fulfillment_of(self._request.plan, self._claim.component)
+        return fulfillment.get("automation") or {}
 
     def _timeout(self) -> float | None:
         written = self._claim.step_config.get("timeout")

@@ -11,20 +11,26 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from engine.requests.names import template_names
+from engine.execution.members import Judged, judge
+from engine.requests.names import listed, template_names
 from engine.requests.parameters import in_clear, references_in, texts_in
+from engine.requests.subject import part_of
 from engine.secrets import Cipher, SecretFiles, SecretScope
-from engine.store.execution import ClaimedRequest
+from engine.store.execution import ClaimedRequest, MemberParameters
 from engine.store.secrets import EncryptedValue
 
 
 @dataclass(frozen=True, slots=True)
 class RunScope:
-    """The scope of one run, and every secret in it, in clear."""
+    """The scope of one run, and every secret in it, in clear.
+
+    `member`: what the component's instance turned out to be made with, where that is not kept yet.
+    """
 
     names: Mapping[str, Any]
     secret_scope: SecretScope
     clear: Mapping[UUID, Any]
+    member: MemberParameters | None = None
 
     def secrets(self) -> tuple[str, ...]:
         """Return what must be redacted: what was decrypted, and the files that were read so far."""
@@ -42,6 +48,12 @@ def secret_ids(request: ClaimedRequest) -> Iterator[UUID]:
         request.deployment_parameters,
     ):
         yield from references_in(data)
+    for member in request.members.values():
+        yield from references_in(member.deployment_parameters)
+        yield from references_in(member.outputs)
+        yield from references_in(member.dependencies)
+    for outputs in request.created_by.values():
+        yield from references_in(outputs)
 
 
 def build_scope(
@@ -52,13 +64,28 @@ def build_scope(
     *,
     component: str | None = None,
 ) -> RunScope:
-    """Return what the templates of a request's steps see; raises SecretUnreadable."""
+    """Return what the templates of a request's steps see.
+
+    Raises SecretUnreadable, and StepFailed where a bundle fixes what its component cannot take.
+    """
     clear = {
         id_: cipher.decrypt(secret.ciphertext, secret.purpose, secret.key_id)
         for id_, secret in kept.items()
     }
-    document = request.plan.get("document", {})
+    document = part_of(request.plan, component).get("document") or {}
     secret_scope = files.scope(document.get("owner", ""), document.get("path"))
     names = in_clear(template_names(request, component), clear)
+    member = None
+    if component is not None and request.request_type == "create":
+        judged = _judged(request, component, clear, cipher)
+        names |= {**judged.values, "parameters": listed(judged.values)}
+        member = judged.kept
     names["secrets"] = secret_scope
-    return RunScope(names, secret_scope, clear)
+    return RunScope(names, secret_scope, clear, member)
+
+
+def _judged(
+    request: ClaimedRequest, component: str, clear: Mapping[UUID, Any], cipher: Cipher
+) -> Judged:
+    bundle = in_clear(template_names(request), clear)
+    return judge(request, component, bundle, clear, cipher)

@@ -5,24 +5,21 @@ Secrets stand here as references; who needs them in clear puts that in (engine/e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from engine.catalog.options import DOCUMENT_KEYS
+from engine.requests.subject import COMPONENTS, component_outputs, subject_of
 from engine.store.execution import ClaimedRequest
 
 
 def template_names(request: ClaimedRequest, component: str | None = None) -> dict[str, Any]:
-    """Return the names of a request's templates; `steps` are those of the component alone."""
-    document = request.plan.get("document", {})
-    fields = dict.fromkeys(field_names(request.plan.get("presentation", {})))
+    """Return the names of a request's templates, or of those of one of its components."""
+    subject = subject_of(request, component)
     return {
-        **fields,
-        **request.parameters,
-        "parameters": [
-            {"name": name, "value": value} for name, value in request.parameters.items()
-        ],
+        **subject.fields,
+        "parameters": listed(subject.parameters),
         "requester": {
             "user_id": request.requester_user_id,
             "name": request.requester_name,
@@ -30,39 +27,15 @@ def template_names(request: ClaimedRequest, component: str | None = None) -> dic
             "team": request.requester_team,
         },
         "request": {"id": request.request_id, "type": request.request_type},
-        "catalog_item": {key: document.get(key) for key in DOCUMENT_KEYS},
-        "instance": _instance(request),
-        "dependencies": dict(request.dependencies),
-        "components": {},
-        "steps": _steps(request.steps, component),
+        "catalog_item": {key: subject.catalog_item.get(key) for key in DOCUMENT_KEYS},
+        "instance": subject.instance,
+        "dependencies": dict(subject.dependencies),
+        "components": component_outputs(request) if COMPONENTS in request.plan else {},
+        "steps": subject.steps,
         "current_timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def field_names(presentation: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of all fields of a presentation as written."""
-    for key in ("fields", "bundle_fields"):
-        yield from (field["name"] for field in presentation.get(key) or ())
-    for group in presentation.get("groups") or ():
-        yield from (field["name"] for field in group.get("fields") or ())
-
-
-def _instance(request: ClaimedRequest) -> dict[str, Any]:
-    known = {"id": request.instance_id, "name": request.instance_name}
-    if request.request_type == "create":
-        return known
-    return known | {
-        "outputs": request.service_outputs or {},
-        "parameters": request.deployment_parameters or {},
-        "version": request.instance_version,
-    }
-
-
-def _steps(steps: Mapping[str, Any], component: str | None) -> dict[str, Any]:
-    """Return the steps of the same component by name; the outputs of one that gave none are None."""
-    prefix = f"{component}/" if component else ""
-    return {
-        step_id.removeprefix(prefix): {"outputs": outputs}
-        for step_id, outputs in steps.items()
-        if step_id.startswith(prefix)
-    }
+def listed(parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return parameters as templates loop over them."""
+    return [{"name": name, "value": value} for name, value in parameters.items()]
