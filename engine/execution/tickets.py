@@ -31,17 +31,20 @@ import structlog
 from engine.errors import InvalidInput, PaoError, StepFailed, Unavailable
 from engine.events import STEPS_CHANNEL, NewEvent
 from engine.execution.run import LONGEST_MESSAGE, Surroundings
-from engine.execution.scope import build_scope, secret_ids
+from engine.execution.scope import RunScope, build_scope, secret_ids
 from engine.execution.ticket_memory import ItemMemory
 from engine.foreign_json import dump_json
 from engine.redaction import Redactor
+from engine.requests.manual import complete_manual_step, waits_for_people
 from engine.requests.parameters import with_dots
 from engine.requests.recovery import complete_manual_request, locked_row, resolve_step
+from engine.requests.subject import fulfillment_of
 from engine.requests.tickets import CLOSE, TICKET
 from engine.store import events, execution, outbox, requests, secrets
 from engine.store.execution import ClaimedRequest
 from engine.store.outbox import FailedAttempt, Item, KeptTicket, NewTicket, StepState
 from engine.store.pool import Connection, retried_on_conflict, transaction
+from engine.store.secrets import EncryptedValue
 from engine.templates import render
 from engine.tickets.base import Ticket, TicketDraft, TicketStatus
 from engine.tickets.registry import TicketRegistry
@@ -256,17 +259,16 @@ class Tickets:
             attempts = (
                 await outbox.failed_attempts(connection, item.step_id) if item.step_id else []
             )
-            steps = await outbox.step_states(connection, request_id)
-            names = {
-                row.id: row.step_name for row in await requests.steps_of(connection, request_id)
-            }
-        scope = build_scope(request, kept, self._around.cipher, self._around.secret_files)
-        manual = request.plan["fulfillment"]["manual"]
+            steps = await _what_was_done(connection, request)
+            step = await _step(connection, request_id, item.step_id)
+        component = step.component if step else None
+        scope = self._scope(request, kept, component)
+        manual = fulfillment_of(request.plan, component)["manual"]
         template, problem = _rendered(manual.get("template") or {}, scope.names)
         cause = Cause(
             request=request,
             type=cast("TicketType", item.payload.get("type", "fulfillment")),
-            step_name=names.get(item.step_id) if item.step_id else None,
+            step_name=step.step_name if step else None,
             attempts=attempts,
             steps=steps,
         )
@@ -285,6 +287,20 @@ class Tickets:
             parameters=with_dots(request.parameters),
         )
         return draft, item.payload.get("system") or manual["system"], redactor
+
+    def _scope(
+        self,
+        request: ClaimedRequest,
+        kept: Mapping[UUID, EncryptedValue],
+        component: str | None,
+    ) -> RunScope:
+        """Return what a ticket's templates see; of a component that cannot be rendered, its bundle's."""
+        cipher, files = self._around.cipher, self._around.secret_files
+        try:
+            return build_scope(request, kept, cipher, files, component=component)
+        except StepFailed as error:
+            log.warning("component_not_rendered", component=component, error=str(error))
+            return build_scope(request, kept, cipher, files)
 
     def _link(self, request_id: str) -> str | None:
         base = self._around.public_url
@@ -307,7 +323,7 @@ class Tickets:
     async def _outside(self, kept: KeptTicket) -> Ticket:
         """Return the ticket as its system knows it, with the template that may be needed to ask."""
         try:
-            template = await self._template(kept.request_id)
+            template = await self._template(kept.request_id, kept.step_id)
         except Unavailable:
             raise
         except PaoError as error:
@@ -322,13 +338,15 @@ class Tickets:
             template=template,
         )
 
-    async def _template(self, request_id: UUID) -> Mapping[str, Any]:
+    async def _template(self, request_id: UUID, step_id: UUID | None) -> Mapping[str, Any]:
         """Return the manual section's template, rendered with the secrets as they are now."""
         async with transaction(self._around.pool) as connection:
             request = (await execution.requests_of(connection, {request_id}))[request_id]
             kept = await secrets.by_id(connection, secret_ids(request))
-        scope = build_scope(request, kept, self._around.cipher, self._around.secret_files)
-        written = request.plan["fulfillment"].get("manual") or {}
+            step = await _step(connection, request_id, step_id)
+        component = step.component if step else None
+        scope = self._scope(request, kept, component)
+        written = fulfillment_of(request.plan, component).get("manual") or {}
         rendered: Mapping[str, Any] = render(
             written.get("template") or {}, scope.names, statements=True
         )
@@ -353,12 +371,12 @@ async def take_status(around: Surroundings, kept: KeptTicket, now: Ticket) -> No
             kind = "ticket.resolved" if is_done else "ticket.updated"
             data = {"ticket_id": kept.ticket_id, "status": now.status}
             await events.write(connection, NewEvent(kind, kept.request_id, kept.step_id, data=data))
-        if not is_done or kept.type != "fulfillment":
+        if not is_done:
             return
-        if kept.step_id is None and row.status == "in_progress":
-            await complete_manual_request(connection, row)
-        elif kept.step_id is not None and row.status == "failed" and not row.overtaken:
+        if kept.step_id is not None:
             await _resolve_by_ticket(connection, row, kept)
+        elif kept.type == "fulfillment" and row.status == "in_progress":
+            await complete_manual_request(connection, row)
         await requests.wake(connection, STEPS_CHANNEL)
 
 
@@ -367,13 +385,33 @@ async def _resolve_by_ticket(
 ) -> None:
     """Complete the ticket's step; where its outputs must be asked for, it stays as it is."""
     for step in await requests.steps_of(connection, row.id):
-        if step.id == kept.step_id and step.status == "failed":
+        if step.id != kept.step_id:
+            continue
+        if row.status == "in_progress" and waits_for_people(step):
+            await complete_manual_step(connection, row.id, step, {})
+        elif row.status == "failed" and not row.overtaken and step.status == "failed":
             try:
                 await resolve_step(connection, row, step, {})
             except InvalidInput as missing:
                 data = {"text": f"The ticket is done, but outputs are needed: {missing}"}
                 event = NewEvent("step.progress", row.id, step.id, data=data)
                 await events.write(connection, event)
+
+
+async def _step(
+    connection: Connection, request_id: UUID, step_id: UUID | None
+) -> requests.StepRow | None:
+    if step_id is None:
+        return None
+    steps = await requests.steps_of(connection, request_id)
+    return next((step for step in steps if step.id == step_id), None)
+
+
+async def _what_was_done(connection: Connection, request: ClaimedRequest) -> Sequence[StepState]:
+    """Return what a ticket lists: of a decommission, what the create left beside Terraform's."""
+    if request.request_type == "decommission":
+        return await outbox.creation_states(connection, request.id)
+    return await outbox.step_states(connection, request.id)
 
 
 def _rendered(

@@ -16,6 +16,7 @@ from engine.execution.run import Surroundings
 from engine.outbound import Outbound
 from engine.people.permissions import Action, Denied, may, refusal
 from engine.requests import views
+from engine.requests.manual import ManualWork
 from engine.requests.submit import Intake
 from engine.results import (
     Actor,
@@ -138,6 +139,7 @@ class Core:
             terraform_module_allow=self.config.terraform_module_allow,
             github=self.config.github,
             tickets=self.config.tickets,
+            manual=ManualWork(self._pool),
         )
 
     @cached_property

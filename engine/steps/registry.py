@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from pydantic import BaseModel
 
 from engine.steps.base import StepType
 from engine.steps.extension import Kind, Registry
+from engine.steps.manual import Manual
 from engine.steps.services import ExportModule, StepServices, TerraformDsn
 
 __all__ = [
@@ -41,8 +43,12 @@ STEP_TYPES: Final[Kind[StepType]] = Kind(
 
 
 def build_registry(services: StepServices) -> StepRegistry:
-    """Build every step type; plug-ins that fail are in the registry's `broken`."""
-    return STEP_TYPES.build(services)
+    """Build every step type; plug-ins that fail are in the registry's `broken`.
+
+    `manual` is among them and in no table: the engine plans it, documents cannot name it.
+    """
+    registry = STEP_TYPES.build(services)
+    return replace(registry, parts={**registry.parts, Manual.name: Manual(services)})
 
 
 def step_type_names() -> frozenset[str]:

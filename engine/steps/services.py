@@ -12,6 +12,7 @@ from engine.config import GitHubSettings, TicketSystemSettings
 if TYPE_CHECKING:
     # Names of step types are asked for without the HTTP libraries.
     from engine.outbound import Outbound
+    from engine.steps.manual import ManualDesk
 
 ExportModule = Callable[[str, str, Path], Awaitable[None]]
 """(commit, path in the catalog's repository, an empty folder): writes the files of that tree there.
@@ -37,3 +38,5 @@ class StepServices:
     terraform_module_allow: tuple[str, ...] = ()
     github: GitHubSettings = field(default_factory=GitHubSettings)
     tickets: TicketSystemSettings = field(default_factory=TicketSystemSettings)
+    manual: ManualDesk | None = None
+    """Where the engine's own manual steps ask for their tickets; None: there are none here."""

@@ -202,6 +202,28 @@ async def ticket(connection: Connection, ticket_id: UUID) -> KeptTicket | None:
     return await row_or_none(connection, _sql.ticket_by_id, {"id": ticket_id}, KeptTicket)
 
 
+async def ask_for_manual_work(
+    connection: Connection, request_id: str, step_id: str, *, purpose: str, key: str
+) -> str | None:
+    """Ask for the ticket of a manual step, by external ids, once by its key.
+
+    Return the system that it is made in; None where the document names none.
+    """
+    parameters = {"request_id": request_id, "step_id": step_id, "purpose": purpose, "key": key}
+    system: str | None = await value(connection, _sql.ask_for_manual_work, parameters)
+    return system
+
+
+async def is_resolved(connection: Connection, key: str) -> bool:
+    """Say whether the ticket of a key is done."""
+    return bool(await value(connection, _sql.is_resolved, {"key": key}))
+
+
+async def creation_states(connection: Connection, request_id: UUID) -> list[StepState]:
+    """Return what the create of a request's target left, beside what Terraform made."""
+    return await rows(connection, _sql.creation_resources, {"request_id": request_id}, StepState)
+
+
 async def failed_attempts(connection: Connection, step_id: UUID) -> list[FailedAttempt]:
     """Return the attempts of a step that failed."""
     return await rows(connection, _sql.failed_attempts, {"step_id": step_id}, FailedAttempt)

@@ -35,7 +35,7 @@ BEGIN
     )
     SELECT array_agg(id) FILTER (WHERE state_after = 'degraded') INTO v_degraded FROM moved;
     IF v_degraded IS NOT NULL THEN
-        PERFORM tell_dependents(v_degraded, p_request_id);
+        PERFORM tell_dependents(v_degraded);
     END IF;
     PERFORM pg_notify('pao_events', '');
 END;

@@ -1,10 +1,10 @@
 -- Says, once a degradation, that instances which others need are degraded: one event an instance,
 -- with the living instances that require it and their owners. An instance that was degraded, was
 -- worked on and is degraded again without having been active was told of already.
-CREATE OR REPLACE FUNCTION tell_dependents(p_instance_ids UUID[], p_request_id UUID) RETURNS VOID
+CREATE OR REPLACE FUNCTION tell_dependents(p_instance_ids UUID[]) RETURNS VOID
 LANGUAGE sql AS $$
-    INSERT INTO events (request_id, instance_id, kind, data)
-    SELECT p_request_id, provider.id, 'instance.provider_degraded', jsonb_build_object(
+    INSERT INTO events (instance_id, kind, data)
+    SELECT provider.id, 'instance.provider_degraded', jsonb_build_object(
         'provider', provider.instance_id,
         'provider_name', provider.instance_name,
         'dependents', jsonb_agg(jsonb_build_object(

@@ -5,7 +5,7 @@ WITH due AS (
     WHERE o.done_at IS NULL AND NOT o.cancelled AND o.due <= clock_timestamp()
       AND (o.lease_owner IS NULL OR o.lease_expires_at < clock_timestamp())
       AND (%(request_id)s::uuid IS NULL OR o.request_id = %(request_id)s)
-      AND NOT (o.payload->>'type' IN ('cleanup', 'completion') AND EXISTS (
+      AND NOT (o.payload->>'type' IN ('cleanup', 'completion') AND o.step_id IS NULL AND EXISTS (
           SELECT FROM service_requests r WHERE r.id = o.request_id AND r.open_steps > 0))
     ORDER BY o.due
     LIMIT %(limit)s
@@ -126,3 +126,45 @@ LEFT JOIN LATERAL (
     SELECT external_job_url FROM step_attempts WHERE step_id = s.id ORDER BY attempt_number DESC LIMIT 1
 ) a ON TRUE
 WHERE s.request_id = %(request_id)s ORDER BY s.position;
+
+-- name: creation_resources
+-- What the create of a request's target made that no Terraform destroy takes down, for a clean-up ticket.
+SELECT s.step_name, s.step_type, s.status, s.resources, a.external_job_url
+FROM service_requests r
+JOIN service_instances target ON target.id = r.target_instance_id
+LEFT JOIN bundle_instance_members own ON own.member_instance_id = target.id
+JOIN request_steps s ON s.request_id = target.creation_request_id AND s.section = 'automation'
+    AND (own.id IS NULL OR s.component = own.component_name)
+LEFT JOIN LATERAL (
+    SELECT external_job_url FROM step_attempts WHERE step_id = s.id ORDER BY attempt_number DESC LIMIT 1
+) a ON TRUE
+WHERE r.id = %(request_id)s AND s.attempt_count > 0 AND s.step_type <> 'TerraformFile'
+ORDER BY s.position;
+
+-- name: ask_for_manual_work
+-- Put the ticket of a manual step into the outbox, once by its key; return the ticket's system.
+WITH step AS (
+    SELECT s.id, r.id AS request_id,
+           coalesce(r.plan->'components'->s.component->'fulfillment', r.plan->'fulfillment')
+               ->'manual'->>'system' AS system
+    FROM service_requests r JOIN request_steps s ON s.request_id = r.id
+    WHERE r.request_id = %(request_id)s AND s.step_id = %(step_id)s
+), asked AS (
+    INSERT INTO outbox (kind, payload, request_id, step_id, key)
+    SELECT 'ticket', jsonb_build_object('type', %(purpose)s::text, 'system', system), request_id, id,
+           %(key)s
+    FROM step WHERE system IS NOT NULL
+    ON CONFLICT (key) DO NOTHING
+    RETURNING request_id, step_id, payload
+), told AS (
+    INSERT INTO events (request_id, step_id, kind, data)
+    SELECT request_id, step_id, 'ticket.requested', payload FROM asked
+)
+SELECT system FROM step
+WHERE pg_notify('pao_steps', '') IS NOT NULL AND pg_notify('pao_events', '') IS NOT NULL;
+
+-- name: is_resolved
+-- Whether the ticket of a key is done.
+SELECT EXISTS (
+    SELECT FROM manual_tickets
+    WHERE idempotency_key = %(key)s AND status IN ('resolved', 'closed'));
