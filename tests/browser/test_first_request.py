@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-
 import pytest
-from playwright.async_api import Locator, Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from tests.support.pao import Demo, new_pao
+from tests.support.browsing import PATIENCE, fill, found, picture, say
+from tests.support.pao import Demo
 
 pytestmark = [
     pytest.mark.browser,
@@ -19,37 +14,6 @@ pytestmark = [
     # playwright's driver leaves its pipes to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-PICTURE = os.environ.get("PICTURE_FOLDER")
-"""Where to keep pictures for the documentation (`make picture`); else they are not taken."""
-
-PATIENCE = 60_000
-"""Milliseconds: steps run Terraform."""
-
-BROWSER_OPTIONS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
-@pytest.fixture
-def demo(run_folder: Path, tmp_path: Path) -> Iterator[Demo]:
-    with new_pao(run_folder, tmp_path.name).demo() as running:
-        yield running
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-headless-shell")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=BROWSER_OPTIONS)
-        page = await browser.new_page(viewport={"width": 1280, "height": 860})
-        page.set_default_timeout(PATIENCE)
-        yield page
-        await browser.close()
 
 
 async def test_from_a_command_to_a_running_service(demo: Demo, page: Page) -> None:
@@ -101,28 +65,3 @@ async def test_what_cannot_be_understood_is_answered_in_words(demo: Demo, page: 
     await expect(page.get_by_test_id("ephemeral").last).to_contain_text("no document")
     await say(page, "/pao status req-20200101-aaaaaaaa")
     await expect(page.get_by_test_id("ephemeral").last).to_contain_text("not found, or not yours")
-
-
-async def say(page: Page, text: str) -> None:
-    box = page.get_by_test_id("message-box")
-    before = await page.get_by_test_id("ephemeral").count()
-    await box.fill(text)
-    await page.keyboard.press("Escape")
-    await box.press("Enter")
-    await expect(page.get_by_test_id("ephemeral")).to_have_count(before + 1)
-
-
-async def fill(form: Locator, field: str, text: str) -> None:
-    await form.locator(f"[data-testid='field-{field}']").get_by_role("textbox").fill(text)
-
-
-async def found(element: Locator, pattern: str) -> str:
-    match = re.search(pattern, await element.inner_text())
-    assert match is not None
-    return match[0]
-
-
-async def picture(page: Page, name: str) -> None:
-    if PICTURE:
-        await page.mouse.move(0, 0)  # so that nothing shows as pointed at
-        await page.screenshot(path=Path(PICTURE) / f"{name}.png")
