@@ -16,6 +16,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.messages.teams import Teams
 from engine import Actor, Engine, NotFound, Profile, Unreachable
 
 FRESH_SECONDS: Final = 15 * 60
@@ -46,6 +47,7 @@ class Identity:
         self._known: dict[str, float] = {}
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._groups: dict[str, frozenset[str]] = {}
+        self._group_ids: dict[str, str] = {}
         self._groups_read_at: float | None = None
         self._groups_lock = asyncio.Lock()
 
@@ -62,6 +64,17 @@ class Identity:
         """Return the names of all teams that user groups stand for."""
         await self._read_groups_again()
         return tuple(sorted(self._groups))
+
+    async def reach(self) -> Teams:
+        """Return how teams are reached; as Slack said last, where it does not answer now."""
+        try:
+            await self._read_groups_again()
+        except Unreachable as away:
+            log.info("groups_not_read", error=str(away))
+        members = dict(self._groups)
+        for team, declared in self._engine.config.teams.items():
+            members[team] = members.get(team, frozenset()) | declared
+        return Teams(self._group_ids, members)
 
     async def changed(self, user: Mapping[str, Any]) -> None:
         """Take over a profile that an event brought."""
@@ -134,12 +147,13 @@ class Identity:
             raise _unreachable(refusal) from refusal
         except (OSError, TimeoutError) as broken:
             raise _unreachable(broken) from broken
-        groups: list[Mapping[str, Any]] = answer["usergroups"]
-        return {
-            self._team_of(group): frozenset(group.get("users", ()))
+        groups = [one for one in answer["usergroups"] if not one.get("date_delete")]
+        self._group_ids = {
+            name: str(group["id"])
             for group in groups
-            if not group.get("date_delete")
+            for name in (str(group["handle"]), self._team_of(group))
         }
+        return {self._team_of(group): frozenset(group.get("users", ())) for group in groups}
 
     def _team_of(self, group: Mapping[str, Any]) -> str:
         handle = str(group["handle"])

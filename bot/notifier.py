@@ -24,13 +24,17 @@ untold events are told in the order in which they were read, by one queue at a t
 moves, the queue at work hands it over and leaves it. One process of all reads events and tells them
 (`consume` elects it); one that was just cut off from the database may repeat a message, no more.
 
+Some events are for people rather than for a thread: what is newly due for their services, a service
+that theirs need. They are told by direct message, each person once while this process lives, and go
+the same way: untold in the database until everybody was written to.
+
 Places, in this order: the channel of the document or its category, the one where the command was
 used, a direct message. A channel that is gone or closed to us counts as none. Requests that had
 ended before the bot's first start have no events to be told, and so no card.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -40,14 +44,19 @@ from slack_sdk.errors import SlackApiError
 from bot.app import Services
 from bot.channels import CARD_SECONDS, Channel, passes
 from bot.messages import notices
-from bot.messages.blocks import section
-from bot.messages.card import card
-from bot.messages.milestones import MILESTONES, markup_for, milestone
-from bot.messages.text import MESSAGE, cut, is_slack_user
+from bot.messages.blocks import Block, actions, button, section
+from bot.messages.card import STATUS, card
+from bot.messages.directs import DIRECTS, Direct, directs
+from bot.messages.milestones import MILESTONES, Milestone, blocks_for, markup_for, milestone
+from bot.messages.teams import Teams
+from bot.messages.text import MESSAGE, code, cut, is_slack_user
 from engine import Actor, Conversation, Event, NotFound, RequestView, SyncReport
 
 CONSUMER: Final = "slack"
 SYNCED: Final = "catalog.synced"
+PEOPLE: Final = "people"
+"""The queue of what is told to people, and has no channel."""
+
 DRAIN_SECONDS: Final = 5.0
 """How long a stop waits for what is queued."""
 
@@ -86,10 +95,12 @@ class Notifier:
     ) -> None:
         self._engine = services.engine
         self._client = services.client
+        self._identity = services.identity
         self._homes = services.homes
         self._card_seconds = card_seconds
         self._drain_seconds = drain_seconds
         self._channels: dict[str, Channel] = {}
+        self._reached: dict[int, set[str]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = asyncio.Event()
 
@@ -124,18 +135,26 @@ class Notifier:
                 self._tell_sync_soon()
         elif event.request_id is not None:
             queue = await self._queue_of(event.request_id)
-            if queue is None:
+            if queue is None and event.kind not in DIRECTS:
                 return
-            if event.kind in MILESTONES:
+            if event.kind in MILESTONES or event.kind in DIRECTS:
                 await self._engine.keep_untold(event.id)
-            self._tell_soon(event.request_id, queue)
+            self._tell_soon(event.request_id, queue or PEOPLE)
+        elif event.kind in DIRECTS:
+            await self._engine.keep_untold(event.id)
+            self._tell_people_soon()
 
     async def catch_up(self) -> None:
         """Tell what is untold, and bring the cards up to date that a stop left behind."""
-        if None in (untold := await self._engine.untold_requests()):
+        untold = await self._engine.untold_requests()
+        if None in untold:
             self._tell_sync_soon()
-        for request_id in (*untold, *await self._engine.conversations_behind()):
-            if request_id and (queue := await self._queue_of(request_id)):
+            self._tell_people_soon()
+        for request_id in untold:
+            if request_id is not None:
+                self._tell_soon(request_id, await self._queue_of(request_id) or PEOPLE)
+        for request_id in await self._engine.conversations_behind():
+            if queue := await self._queue_of(request_id):
                 self._tell_soon(request_id, queue)
 
     # A request
@@ -186,26 +205,83 @@ class Notifier:
         if place is not None and place.channel != queue:
             return place.channel
         told = milestone(event, view)
+        await self._write_to_people(event, view, told)
         if place is not None and told is not None and event.id not in place.told_events:
             try:
-                await self._post_reply(place, markup_for(told, view))
+                await self._post_reply(place, told, view)
             except SlackApiError as refusal:
                 word = refusal.response.get("error")
                 if moved or word not in LOST | GONE:
                     raise
                 await self._place(view, without=queue if word in LOST else None)
                 return await self._tell_event(event, queue, moved=True)
-        await self._engine.told_event(event.id)
+        await self._told(event)
         return place.channel if place else None
 
-    async def _post_reply(self, place: Conversation, markup: str) -> None:
-        await self._client.chat_postMessage(
-            channel=place.channel,
+    async def _post_reply(self, place: Conversation, told: Milestone, view: RequestView) -> None:
+        teams = await self._identity.reach() if told.approvers or told.team else Teams()
+        await self._post(
+            place.channel,
+            markup_for(told, view, teams),
+            blocks_for(told, view, teams),
             thread_ts=place.thread_ts,
+        )
+
+    async def _told(self, event: Event) -> None:
+        await self._engine.told_event(event.id)
+        self._reached.pop(event.id, None)
+
+    # People
+
+    def _tell_people_soon(self) -> None:
+        self._channel(PEOPLE).tell_soon(PEOPLE, self._tell_people)
+
+    async def _tell_people(self) -> None:
+        """Write to people about what is of no request."""
+        for event in await self._engine.untold_events(None):
+            if event.kind in DIRECTS:
+                for one in directs(event):
+                    await self._write_to(event, one)
+                await self._told(event)
+
+    async def _write_to_people(
+        self, event: Event, view: RequestView, told: Milestone | None
+    ) -> None:
+        """Write what an event of a request says to people outside its thread."""
+        found = directs(event)
+        if told is not None and told.owners and view.owner:
+            teams = await self._identity.reach()
+            markup = f"{code(view.request_id)}: {told.markup}"
+            blocks = [section(markup), *actions(button("Status", STATUS, view.request_id))]
+            found += [Direct(one, markup, blocks) for one in teams.people(view.owner)]
+        for one in found:
+            await self._write_to(event, one)
+
+    async def _write_to(self, event: Event, told: Direct) -> None:
+        """Write to one person, once; who takes no message from us gets none."""
+        reached = self._reached.setdefault(event.id, set())
+        if told.to in reached:
+            return
+        try:
+            await self._post(told.to, told.markup, told.blocks)
+        except SlackApiError as refusal:
+            if passes(refusal):
+                raise
+            log.warning("person_not_reached", user=told.to, error=refusal.response.get("error"))
+        reached.add(told.to)
+
+    async def _post(
+        self, channel: str, markup: str, blocks: Sequence[Block], thread_ts: str | None = None
+    ) -> None:
+        await self._client.chat_postMessage(
+            channel=channel,
+            thread_ts=thread_ts,
             text=cut(markup, MESSAGE),
-            blocks=[section(markup)],
+            blocks=blocks,
             unfurl_links=False,
         )
+
+    # The card
 
     def _draw_soon(self, request_id: str, channel: str) -> None:
         async def draw() -> None:
@@ -272,21 +348,18 @@ class Notifier:
     async def _tell_syncs(self, channel: str) -> None:
         """Sum up in NOTIFY_CHANNEL what syncs changed or broke."""
         for event in await self._engine.untold_events(None):
-            markup = notices.synced(_report(event.data))
+            if event.kind != SYNCED:
+                continue
+            markup = notices.synced(_report(event.data), self._engine.config.catalog_url)
             try:
-                await self._client.chat_postMessage(
-                    channel=channel,
-                    text=cut(markup, MESSAGE),
-                    blocks=[section(markup)],
-                    unfurl_links=False,
-                )
+                await self._post(channel, markup, [section(markup)])
             except SlackApiError as refusal:
                 if passes(refusal):
                     raise
                 log.warning("sync_not_told", channel=channel, error=str(refusal))
                 await self._engine.park_untold(CONSUMER, event.id, _in_words(refusal))
             else:
-                await self._engine.told_event(event.id)
+                await self._told(event)
 
     # Running
 

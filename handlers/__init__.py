@@ -3,12 +3,41 @@
 from slack_bolt.async_app import AsyncApp
 
 from bot.app import Services
-from handlers import buttons, command, fallbacks, forms, home, options, people, recovery, shortcuts
+from handlers import (
+    approvals,
+    buttons,
+    command,
+    decommission,
+    fallbacks,
+    forms,
+    home,
+    operations,
+    options,
+    people,
+    recovery,
+    shortcuts,
+)
 
 __all__ = ["Services", "register"]
 
 
 def register(app: AsyncApp, services: Services) -> None:
     """Add every listener to the app; what none of them takes is answered in words, so they go last."""
-    for part in (command, shortcuts, forms, recovery, buttons, options, home, people, fallbacks):
+    for part in _PARTS:
         part.register(app, services)
+
+
+_PARTS = (
+    command,
+    shortcuts,
+    forms,
+    operations,
+    decommission,
+    recovery,
+    approvals,
+    buttons,
+    options,
+    home,
+    people,
+    fallbacks,
+)

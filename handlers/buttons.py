@@ -6,18 +6,21 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.app import Services
 from bot.listening import Call, Work, listener
-from bot.messages import card, home, lists, menus, notices
+from bot.messages import card, directs, home, lists, menus, notices, service
 from bot.messages.blocks import modal
 from bot.messages.lists import Query
 from engine import NotFound, not_yours
-from handlers import forms, pages, recovery
+from handlers import forms, pages, recovery, services
 
 
-def register(app: AsyncApp, services: Services) -> None:
-    """Listen to every button that is on a message or on the App Home."""
+def register(app: AsyncApp, bot: Services) -> None:
+    """Listen to every button that is on a message or on the App Home.
+
+    A number after the id tells buttons apart that stand in one row and do the same.
+    """
     for action_id, work in _BUTTONS.items():
-        app.action(action_id)(listener(services, work))
-    app.action(re.compile(rf"^{lists.TURN}:"))(listener(services, _turn))
+        app.action(re.compile(rf"^{action_id}(:\d+)?$"))(listener(bot, work))
+    app.action(re.compile(rf"^{lists.TURN}:"))(listener(bot, _turn))
 
 
 async def _request(call: Call) -> None:
@@ -61,8 +64,27 @@ async def _status(call: Call) -> None:
 
 
 async def _service(call: Call) -> None:
-    view = await call.services.engine.instance(await call.actor(), call.value)
-    await call.say(*lists.service(view))
+    await services.show(call, call.value)
+
+
+async def _update(call: Call) -> None:
+    from handlers import operations
+    await operations.open_picker(call, call.value, "update")
+
+
+async def _upgrade(call: Call) -> None:
+    from handlers import operations
+    await operations.open_picker(call, call.value, "upgrade")
+
+
+async def _operations(call: Call) -> None:
+    from handlers import operations
+    await operations.open_picker(call, call.value, None)
+
+
+async def _decommission(call: Call) -> None:
+    from handlers import decommission
+    await decommission.open_form(call, call.value)
 
 
 async def _secrets(call: Call) -> None:
@@ -76,6 +98,21 @@ async def _retry(call: Call) -> None:
 
 async def _resume(call: Call) -> None:
     await recovery.resume(call, call.value)
+
+
+async def _change(call: Call) -> None:
+    request_id, _, step = call.value.partition(" ")
+    await forms.open_changes(call, request_id, step or None)
+
+
+async def _skip(call: Call) -> None:
+    request_id, _, step = call.value.partition(" ")
+    await recovery.open_skip(call, request_id, step)
+
+
+async def _logs(call: Call) -> None:
+    request_id, _, step = call.value.partition(" ")
+    await recovery.show_logs(call, request_id, step or None)
 
 
 async def _resolve(call: Call) -> None:
@@ -125,8 +162,15 @@ _BUTTONS = {
     card.SECRETS: _on_card(_secrets),
     card.RETRY: _on_card(_retry),
     card.RESUME: _on_card(_resume),
+    card.CHANGE: _on_card(_change),
+    card.SKIP: _on_card(_skip),
+    card.LOGS: _on_card(_logs),
     card.RESOLVE: _on_card(_resolve),
     card.CANCEL: _on_card(_cancel),
     card.ABORT: _on_card(_abort),
+    service.UPDATE: _on_card(_update),
+    service.UPGRADE: _on_card(_upgrade),
+    service.DECOMMISSION: _on_card(_decommission),
+    directs.OPERATIONS: _operations,
     notices.LINK: _link,
 }

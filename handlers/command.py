@@ -2,16 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from slack_bolt.async_app import AsyncApp
 
 from bot.app import Services
 from bot.listening import Call, listener
-from bot.messages import lists, menus, notices
+from bot.messages import menus, notices
 from bot.messages.lists import Query
 from engine import InvalidInput, did_you_mean, quoted
-from handlers import forms, pages, recovery
+from handlers import approvals, forms, pages, recovery, services
 from handlers.words import Words, known_options, split
 
 COMMAND: Final = "/pao"
@@ -29,9 +29,9 @@ class SubCommand:
     for_admins: bool = False
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, bot: Services) -> None:
     """Listen to the command."""
-    app.command(COMMAND)(listener(services, on_command))
+    app.command(COMMAND)(listener(bot, on_command))
 
 
 async def on_command(call: Call) -> None:
@@ -90,8 +90,47 @@ async def _status(call: Call, words: Words) -> None:
 
 async def _service(call: Call, words: Words) -> None:
     instance_id = words.need(0, "a service's id", "service <si-id>")
-    view = await call.services.engine.instance(await call.actor(), instance_id)
-    await call.say(*lists.service(view))
+    await services.show(call, instance_id)
+
+
+async def _update(call: Call, words: Words) -> None:
+    await _operation(call, words, "update")
+
+
+async def _upgrade(call: Call, words: Words) -> None:
+    await _operation(call, words, "upgrade")
+
+
+async def _operation(call: Call, words: Words, kind: Literal["update", "upgrade"]) -> None:
+    instance_id = words.need(0, "a service's id", f"{kind} <si-id> [name]")
+    if (name := words.after(1)) is not None:
+        from handlers import operations
+        await operations.open_form(call, instance_id, kind, name)
+    else:
+        from handlers import operations
+        await operations.open_picker(call, instance_id, kind)
+
+
+async def _decommission(call: Call, words: Words) -> None:
+    instance_id = words.need(0, "a service's id", "decommission <si-id>")
+    from handlers import decommission
+    await decommission.open_form(call, instance_id)
+
+
+async def _approve(call: Call, words: Words) -> None:
+    usage = "approve <req-id> [reason] [--step s]"
+    request_id = words.need(0, "a request's id", usage)
+    await approvals.approve(call, request_id, words.options.get("step"), words.after(1))
+
+
+async def _reject(call: Call, words: Words) -> None:
+    usage = "reject <req-id> [reason] [--step s]"
+    request_id = words.need(0, "a request's id", usage)
+    await approvals.reject(call, request_id, words.options.get("step"), words.after(1))
+
+
+async def _clone(call: Call, words: Words) -> None:
+    await forms.open_clone(call, words.need(0, "a request's id", "clone <req-id>"))
 
 
 async def _retry(call: Call, words: Words) -> None:
@@ -180,7 +219,17 @@ SUB_COMMANDS: Final[Mapping[str, SubCommand]] = {
     ),
     "status": SubCommand("status <req-id>", "how a request stands", _status),
     "services": SubCommand("services [mine, team or all] [text]", "list services", _services),
-    "service": SubCommand("service <si-id>", "one service, with its outputs", _service),
+    "service": SubCommand("service <si-id>", "one service, and what can be done", _service),
+    "update": SubCommand("update <si-id> [name]", "change a service", _update),
+    "upgrade": SubCommand("upgrade <si-id> [name]", "bring a service to a newer version", _upgrade),
+    "decommission": SubCommand("decommission <si-id>", "retire a service", _decommission),
+    "approve": SubCommand(
+        "approve <req-id> [reason] [--step s]", "agree to a request", _approve, frozenset({"step"})
+    ),
+    "reject": SubCommand(
+        "reject <req-id> [reason] [--step s]", "refuse a request", _reject, frozenset({"step"})
+    ),
+    "clone": SubCommand("clone <req-id>", "order the same again, with changes", _clone),
     "retry": SubCommand("retry <req-id> [step]", "run a failed step again", _retry),
     "resume": SubCommand("resume <req-id>", "go on from the failed steps", _resume),
     "resolve": SubCommand("resolve <req-id> [step]", "say that it was done by hand", _resolve),

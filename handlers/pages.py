@@ -5,7 +5,8 @@ from typing import Final
 
 from bot.listening import Call
 from bot.messages import lists
-from bot.messages.lists import PAGE_SIZE, Message, Query
+from bot.messages.blocks import Message
+from bot.messages.lists import PAGE_SIZE, Query
 
 
 async def show(call: Call, query: Query, *, replace: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 from slack_bolt.async_app import AsyncApp
@@ -14,17 +15,21 @@ from bot.forms.reading import asked_by, entry_of
 from bot.listening import Call, Close, Errors, Outcome, notice_view, submission_listener
 from bot.messages import notices
 from bot.messages.blocks import section
-from bot.messages.card import card
+from bot.messages.card import MANUAL, UNDER_WAY, card
 from bot.messages.text import code_block
-from engine import InvalidInput, NotFound, RequestView, StepView, did_you_mean, quoted
+from engine import Forbidden, InvalidInput, NotFound, RequestView, StepView, did_you_mean, quoted
+
+LOG_SHOWN: Final = 2400
+"""Characters of a log's end that a message shows."""
 
 log = structlog.get_logger(__name__)
 
 
 def register(app: AsyncApp, services: Services) -> None:
-    """Listen to the modals in which somebody aborts or resolves."""
+    """Listen to the modals in which somebody aborts, resolves or skips."""
     app.view(modals.ABORT_FORM)(submission_listener(services, on_abort))
     app.view(modals.RESOLVE_FORM)(submission_listener(services, on_resolve))
+    app.view(modals.SKIP_FORM)(submission_listener(services, on_skip))
 
 
 async def show_status(call: Call, request_id: str) -> None:
@@ -70,6 +75,19 @@ async def skip(call: Call, request_id: str, step: str, reason: str) -> None:
     await call.say(notices.goes_on(view))
 
 
+async def open_skip(call: Call, request_id: str, step: str) -> None:
+    """Ask an admin why a step is left out."""
+    engine, actor = call.services.engine, await call.actor()
+    if not actor.is_admin:
+        raise Forbidden("You may not skip a step", "it is for admins", "Ask one of them")
+
+    async def asked() -> dict[str, object]:
+        view = await engine.request(actor, request_id)
+        return modals.skip_form(view.request_id, _named(view.steps, step))
+
+    await call.open(asked(), reopen=f"skip {request_id} {step}")
+
+
 async def cancel(call: Call, request_id: str) -> None:
     """Take back what has not begun."""
     view = await call.services.engine.cancel(await call.actor(), request_id)
@@ -100,7 +118,7 @@ async def open_resolve(call: Call, request_id: str, step: str | None) -> None:
         if step is not None:
             found = _named(view.steps, step)
         elif view.steps:
-            found = _the_step(view, "failed")
+            found = _by_hand(view) or _the_step(view, "failed")
         return modals.resolve_form(view.request_id, found)
 
     await call.open(asked(), reopen=" ".join(filter(None, ("resolve", request_id, step))))
@@ -113,12 +131,13 @@ async def show_logs(call: Call, request_id: str, step: str | None) -> None:
     if not view.steps:
         raise NotFound(f"{view.request_id} has no steps", "it is done by hand")
     found = _named(view.steps, step) if step else _told_of(view.steps)
-    lines = [str(line) for line in await engine.logs(actor, request_id, found.name)]
+    logs = await engine.logs(actor, request_id, found.step_id)
+    text = "\n".join(str(one) for one in logs)
     await call.say(
         notices.logs_of(found.name),
         [
             section(notices.logs_of(found.name)),
-            section(code_block("\n".join(lines)[-2400:] or notices.NO_LOGS)),
+            section(code_block(text[-LOG_SHOWN:] or notices.NO_LOGS)),
         ],
     )
 
@@ -141,8 +160,20 @@ async def on_abort(call: Call) -> Outcome:
         reason=entry_of(view, modals.REASON).get("value"),
         destroy=modals.DESTROY in also,
         completion=modals.COMPLETION in also,
+        cleanup=modals.HELD_BACK not in also,
     )
     return Close(then=lambda: call.say(notices.aborted(aborted)))
+
+
+async def on_skip(call: Call) -> Outcome:
+    """Leave a step out."""
+    view = call.body["view"]
+    about = json.loads(view["private_metadata"])
+    reason = entry_of(view, modals.REASON).get("value") or ""
+    skipped = await call.services.engine.skip(
+        await call.actor(), about["request"], about["step"], reason
+    )
+    return Close(then=lambda: call.say(notices.goes_on(skipped)))
 
 
 async def on_resolve(call: Call) -> Outcome:
@@ -172,6 +203,12 @@ async def on_resolve(call: Call) -> Outcome:
             return Errors(under, notice_view(notices.error(refusal)))
         raise
     return Close(then=lambda: call.say(notices.goes_on(resolved)))
+
+
+def _by_hand(view: RequestView) -> StepView | None:
+    """Return the step that people do, where one is under way."""
+    done_by_people = (step for step in view.steps if step.type == MANUAL)
+    return next((step for step in done_by_people if step.status in UNDER_WAY), None)
 
 
 def _the_step(view: RequestView, status: str) -> StepView:

@@ -13,10 +13,12 @@ PICKER: Final = "picker"
 PICKED: Final = "picked_item"
 ABORT_FORM: Final = "abort_form"
 RESOLVE_FORM: Final = "resolve_form"
+SKIP_FORM: Final = "skip_form"
 REASON: Final = "reason"
 CHOICES: Final = "choices"
 DESTROY: Final = "destroy"
 COMPLETION: Final = "completion"
+HELD_BACK: Final = "held_back"
 OUTPUT: Final = "output:"
 """Prefix of the block ids that ask for outputs; the rest is the output's key."""
 OUTPUTS: Final = 90
@@ -46,6 +48,7 @@ def abort_form(request_id: str) -> Block:
     choices = [
         option("Destroy what Terraform made", DESTROY),
         option("Make a ticket for what is left to do by hand", COMPLETION),
+        option("Hold the clean-up back, to look into what happened", HELD_BACK),
     ]
     return modal(
         "Abort the request",
@@ -54,17 +57,7 @@ def abort_form(request_id: str) -> Block:
                 f"Running steps of {code(request_id)} are stopped, waiting ones are skipped, and a "
                 "ticket lists what exists already."
             ),
-            {
-                "type": "input",
-                "block_id": REASON,
-                "label": plain("Why?"),
-                "element": {
-                    "type": "plain_text_input",
-                    "action_id": ACTION,
-                    "multiline": True,
-                    "max_length": 1000,
-                },
-            },
+            _why(),
             {
                 "type": "input",
                 "block_id": CHOICES,
@@ -77,6 +70,24 @@ def abort_form(request_id: str) -> Block:
         submit="Abort",
         close="Go back",
         private_metadata=json.dumps({"request": request_id}),
+    )
+
+
+def skip_form(request_id: str, step: StepView) -> Block:
+    """Return the modal that asks an admin why a step is left out."""
+    return modal(
+        "Skip a step",
+        [
+            section(
+                f"The step *{escaped(step.name, 200)}* of {code(request_id)} is left out, and what "
+                "depends on it goes on without its outputs."
+            ),
+            _why(),
+        ],
+        callback_id=SKIP_FORM,
+        submit="Skip",
+        close="Go back",
+        private_metadata=json.dumps({"request": request_id, "step": step.step_id}),
     )
 
 
@@ -100,6 +111,20 @@ def resolve_form(request_id: str, step: StepView | None) -> Block:
             {"request": request_id, "step": step.step_id if step else None}
         ),
     )
+
+
+def _why() -> Block:
+    return {
+        "type": "input",
+        "block_id": REASON,
+        "label": plain("Why?"),
+        "element": {
+            "type": "plain_text_input",
+            "action_id": ACTION,
+            "multiline": True,
+            "max_length": 1000,
+        },
+    }
 
 
 def _output(key: str) -> Block:

@@ -9,6 +9,8 @@ from bot.messages.text import (
     FIELD,
     HEADER,
     cut,
+    escaped,
+    literal,
     mrkdwn,
     one_line,
     plain,
@@ -16,6 +18,8 @@ from bot.messages.text import (
 )
 
 Block = dict[str, Any]
+Message = tuple[str, list[Block]]
+"""What notifications show, and what the message shows."""
 
 MESSAGE_BLOCKS: Final = 50
 VIEW_BLOCKS: Final = 100
@@ -37,6 +41,16 @@ def columns(texts: Sequence[str]) -> list[Block]:
         {"type": "section", "fields": [mrkdwn(text, FIELD) for text in texts[at : at + 10]]}
         for at in range(0, len(texts), 10)
     ]
+
+
+def table(rows: Sequence[tuple[str, str]]) -> list[Block]:
+    """Return (label, value) in two columns, five to a block; a value is shown character by character."""
+    cells = [
+        cell
+        for label, value in rows
+        for cell in (mrkdwn(f"*{escaped(one_line(label), 200)}*", FIELD), literal(value, FIELD))
+    ]
+    return [{"type": "section", "fields": cells[at : at + 10]} for at in range(0, len(cells), 10)]
 
 
 def header(text: str) -> Block:

@@ -7,46 +7,47 @@ to the request now, and whether the one who clicks may is checked at the click.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from bot.messages.approvals import approval_blocks, approval_buttons, because, waiting
 from bot.messages.blocks import (
     Block,
     actions,
     button,
-    columns,
     confirmation,
     context,
     section,
+    table,
 )
-from bot.messages.notices import value_in_words
-from bot.messages.text import (
-    SECTION,
-    code,
-    duration,
-    escaped,
-    link,
-    mention,
-    moment,
-    one_line,
-)
-from engine import RequestView, StepView, TicketView
+from bot.messages.steps import step_blocks
+from bot.messages.text import code, duration, escaped, link, mention, moment, one_line
+from bot.messages.values import count, parameter_rows, rows, shown
+from engine import RequestView, TicketView
 
 CANCEL: Final = "request_cancel"
 ABORT: Final = "request_abort"
 RESUME: Final = "request_resume"
+CHANGE: Final = "request_change"
 RETRY: Final = "step_retry"
 RESOLVE: Final = "step_resolve"
+SKIP: Final = "step_skip"
+LOGS: Final = "step_logs"
 SERVICE: Final = "service_show"
 SECRETS: Final = "request_secrets"
 STATUS: Final = "request_show"
 
-STEP_SECTIONS: Final = 20
-"""Sections of step lines on a card: Slack takes 50 blocks in all."""
+MANUAL: Final = "manual"
+"""The type of a step that people do."""
+
+UNDER_WAY: Final = frozenset({"running", "verifying"})
 
 PARAMETERS: Final = 10
 OUTPUTS: Final = 15
+COMPARED: Final = 10
+BUTTONS_FOR: Final = 3
+"""Steps that wait for people and have a button each."""
 
 STATUS_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "submitted": (":inbox_tray:", "submitted"),
@@ -57,21 +58,6 @@ STATUS_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "cancelled": (":no_entry_sign:", "cancelled"),
     "resuming": (":arrows_counterclockwise:", "resuming"),
     "aborted": (":octagonal_sign:", "aborted"),
-}
-STEP_ICONS: Final[Mapping[str, str]] = {
-    "pending": ":white_circle:",
-    "running": ":arrow_forward:",
-    "verifying": ":mag:",
-    "completed": ":white_check_mark:",
-    "failed": ":x:",
-    "skipped": ":fast_forward:",
-    "retrying": ":repeat:",
-}
-SKIPPED_BECAUSE: Final[Mapping[str, str]] = {
-    "condition": "its condition is false",
-    "dependency": "a step before it failed",
-    "manual": "skipped by hand",
-    "aborted": "the request was aborted",
 }
 
 
@@ -89,22 +75,34 @@ def card(view: RequestView, thread: str | None = None) -> Card:
     blocks = [
         section(_heading(view, thread)),
         context(_origin(view)),
-        *columns(_parameters(view)),
-        *_progress(view),
-        *_steps(view.steps),
+        *table(_parameters(view)),
+        *approval_blocks(view),
+        *step_blocks(view),
+        *_checks(view),
         *_tickets(view),
         *_result(view),
+        *_aftermath(view),
         *actions(*buttons(view)),
     ]
     shown = hashlib.sha256(json.dumps(blocks, sort_keys=True).encode()).hexdigest()
-    icon, words = STATUS_WORDS.get(view.status, (":grey_question:", view.status))
+    icon, words = standing(view)
     return Card(f"{icon} {escaped(one_line(view.title), 200)}: {words}", blocks, shown)
+
+
+def standing(view: RequestView) -> tuple[str, str]:
+    """Return how a request stands: an icon, and words that follow "is"."""
+    if view.status == "submitted" and waiting(view):
+        return ":raised_hand:", "waiting for approval"
+    return STATUS_WORDS.get(view.status, (":grey_question:", escaped(view.status, 50)))
 
 
 def buttons(view: RequestView) -> Iterator[Block]:
     """Yield the buttons that apply to the request now."""
+    yield from approval_buttons(view)
     if view.can_resume:
         yield button("Resume", RESUME, view.request_id, style="primary")
+        if view.parameters:
+            yield button("Resume with changes", CHANGE, view.request_id)
     yield from _step_buttons(view)
     if view.can_cancel:
         yield button(
@@ -125,34 +123,8 @@ def buttons(view: RequestView) -> Iterator[Block]:
         yield button("Service", SERVICE, view.instance_id)
 
 
-def outputs_in_words(outputs: Mapping[str, Any], limit: int = OUTPUTS) -> str:
-    """Return outputs, one a line."""
-    lines = [
-        f"• *{escaped(one_line(key), 100)}*: {_value(value, 300)}"
-        for key, value in list(outputs.items())[:limit]
-    ]
-    more = len(outputs) - len(lines)
-    return "\n".join(lines + ([f"… and {more} more"] if more > 0 else []))
-
-
-def step_line(step: StepView) -> str:
-    """Return one step: icon, name as in the document, time taken, attempts, job, trouble."""
-    told = [f"{STEP_ICONS.get(step.status, ':grey_question:')} *{escaped(step.name, 200)}*"]
-    told += _timing(step)
-    attempt = step.attempts[-1] if step.attempts else None
-    if len(step.attempts) > 1:
-        told.append(f"attempt {len(step.attempts)}")
-    if attempt is not None and attempt.external_job_url:
-        told.append(link(attempt.external_job_url, "job"))
-    if step.skip_reason:
-        told.append(SKIPPED_BECAUSE.get(step.skip_reason, escaped(step.skip_reason, 100)))
-    if attempt is not None and attempt.error_message and step.status in {"failed", "retrying"}:
-        told.append(escaped(one_line(attempt.error_message), 200))
-    return " · ".join(told)
-
-
 def _heading(view: RequestView, thread: str | None) -> str:
-    icon, words = STATUS_WORDS.get(view.status, (":grey_question:", view.status))
+    icon, words = standing(view)
     follow = f" · {link(thread, 'thread')}" if thread else ""
     return (
         f"{icon} *{escaped(one_line(view.title), 300)}* is {words}\n"
@@ -167,66 +139,25 @@ def _origin(view: RequestView) -> str:
     return f"{mention(view.requester)}{team} · {moment(view.created_at)}{due}"
 
 
-def _parameters(view: RequestView) -> list[str]:
-    labels = view.parameter_labels
-    given = [(key, value) for key, value in view.parameters.items() if value is not None]
-    shown = [
-        f"*{escaped(one_line(labels.get(key, key)), 100)}*\n{_value(value, 150)}"
-        for key, value in given[:PARAMETERS]
-    ]
-    more = len(given) - len(shown)
-    if more > 0:
-        shown[-1] = f"… and {more + 1} more parameters"
-    return shown
+def _parameters(view: RequestView) -> list[tuple[str, str]]:
+    rows = list(parameter_rows(view.parameters, view.parameter_labels, view.value_labels))
+    more = len(rows) - PARAMETERS
+    return [*rows[: PARAMETERS - 1], ("…", f"and {more + 1} more")] if more > 0 else rows
 
 
-def _value(value: Any, limit: int) -> str:
-    """Return a value on one line; anything with structure as JSON."""
-    if isinstance(value, Mapping) or (
-        isinstance(value, Sequence) and any(isinstance(one, Mapping) for one in value)
-    ):
-        return code(json.dumps(value, ensure_ascii=False, default=str), limit)
-    return escaped(one_line(value_in_words(value)), limit) or "–"
+def _checks(view: RequestView) -> Iterator[Block]:
+    """Yield what the checks before the first step found; one that failed says why."""
+    failed = [one for one in view.checks if not one.passed]
+    passed = len(view.checks) - len(failed)
+    if passed:
+        yield context(f":mag: {count(passed, 'check')} passed")
+    for one in failed[:3]:
+        yield section(f":x: {check_in_words(one.check)}{because(one.reason)}")
 
 
-def _progress(view: RequestView) -> Iterator[Block]:
-    if not view.steps:
-        return
-    done = sum(_is_done(step) for step in view.steps)
-    filled = round(10 * done / len(view.steps))
-    bar = "▰" * filled + "▱" * (10 - filled)
-    yield section(f"{bar}  {done} of {len(view.steps)} steps")
-
-
-def _is_done(step: StepView) -> bool:
-    """Say whether nothing is left to do: what a failure or an abort skipped was not done."""
-    left_out = step.status == "skipped" and step.skip_reason in {"condition", "manual"}
-    return step.status == "completed" or left_out
-
-
-def _steps(steps: Sequence[StepView]) -> Iterator[Block]:
-    """Yield the step lines, as many to a section as fit."""
-    lines = [step_line(step) for step in steps]
-    sections: list[str] = []
-    for line in lines:
-        if sections and len(sections[-1]) + len(line) < SECTION - 10:
-            sections[-1] += f"\n{line}"
-        else:
-            sections.append(line)
-    yield from (section(text) for text in sections[:STEP_SECTIONS])
-    if len(sections) > STEP_SECTIONS:
-        shown = sum(text.count("\n") + 1 for text in sections[:STEP_SECTIONS])
-        yield context(f"… and {len(lines) - shown} more steps: `pao request get` shows them all")
-
-
-def _timing(step: StepView) -> list[str]:
-    if step.status == "retrying" and step.next_run_at is not None:
-        return [f"next try {moment(step.next_run_at, '{time_secs}')}"]
-    if step.started_at is None:
-        return []
-    if step.completed_at is None:
-        return [f"since {moment(step.started_at, '{time_secs}')}"]
-    return [duration((step.completed_at - step.started_at).total_seconds())]
+def check_in_words(check: str) -> str:
+    """Return the name of a pre-execution check as words."""
+    return escaped(one_line(check.replace("_", " ")), 200)
 
 
 def _tickets(view: RequestView) -> Iterator[Block]:
@@ -249,19 +180,59 @@ def _result(view: RequestView) -> Iterator[Block]:
     if view.reason:
         yield section(f"*Reason*\n{escaped(view.reason, 1000)}")
     if view.status == "completed" and view.outputs:
-        yield section(f"*Outputs*\n{outputs_in_words(view.outputs)}")
+        yield section("*Outputs*")
+        yield from table(rows(view.outputs, OUTPUTS))
     if view.status == "completed" and view.completed_at:
         taken = duration((view.completed_at - view.created_at).total_seconds())
         yield context(f"Completed {moment(view.completed_at)}, after {taken}")
 
 
+def _aftermath(view: RequestView) -> Iterator[Block]:
+    """Yield what a failed update or upgrade left: usable or not, worth repeating or not, the difference."""
+    if told := aftermath_in_words(view):
+        yield section(told)
+    compared = [
+        (name, f"asked: {shown(values.get('asked'), 150)}\nnow: {shown(values.get('actual'), 150)}")
+        for name, values in list(view.comparison.items())[:COMPARED]
+    ]
+    if compared:
+        yield section("*Asked, and as it is now*")
+        yield from table(compared)
+
+
+def aftermath_in_words(view: RequestView) -> str:
+    """Return whether the service can be used, and the change repeated; empty where it is not known."""
+    told = []
+    if view.instance_usable is not None:
+        told.append(
+            ":large_green_circle: The service can be used."
+            if view.instance_usable
+            else ":red_circle: The service cannot be relied on now."
+        )
+    if view.update_repeatable is not None:
+        told.append(
+            "Repeating it may help."
+            if view.update_repeatable
+            else "Repeating it as it is will not help."
+        )
+    return " ".join(told)
+
+
 def _step_buttons(view: RequestView) -> Iterator[Block]:
-    """Yield Retry and Resolve of the first step that failed, or Resolve of the request's ticket."""
+    """Yield what people can do about the first step that failed, or about what is done by hand."""
     if view.status not in {"failed", "in_progress"}:
         return
     failed = next((step for step in view.steps if step.status == "failed"), None)
     if failed is not None and view.status == "failed":
-        yield button(f"Retry {failed.name}", RETRY, f"{view.request_id} {failed.step_id}")
-        yield button(f"Resolve {failed.name}", RESOLVE, f"{view.request_id} {failed.step_id}")
-    elif view.tickets and not view.steps:
+        value = f"{view.request_id} {failed.step_id}"
+        yield button(f"Retry {failed.name}", RETRY, value)
+        yield button(f"Resolve {failed.name}", RESOLVE, value)
+        yield button(f"Skip {failed.name}", SKIP, value)
+        yield button("Log", LOGS, value)
+        return
+    by_hand = [step for step in view.steps if step.type == MANUAL and step.status in UNDER_WAY]
+    for at, step in enumerate(by_hand[:BUTTONS_FOR]):
+        action_id = f"{RESOLVE}:{at}" if at else RESOLVE
+        yield button(f"Resolve {step.name}", action_id, f"{view.request_id} {step.step_id}")
+    if view.tickets and not view.steps:
         yield button("Resolve", RESOLVE, view.request_id, style="primary")

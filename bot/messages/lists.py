@@ -5,17 +5,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from bot.messages.blocks import Block, actions, button, columns, context, divider, header, section
-from bot.messages.card import SECRETS, SERVICE, STATUS, STATUS_WORDS, outputs_in_words
-from bot.messages.notices import value_in_words
+from bot.messages.blocks import (
+    Block,
+    Message,
+    actions,
+    button,
+    columns,
+    divider,
+    header,
+    section,
+)
+from bot.messages.card import SERVICE, STATUS, STATUS_WORDS
+from bot.messages.service import service_heading
 from bot.messages.text import authored, code, escaped, mention, moment, one_line
 from engine import (
     AuditEntry,
     CatalogDetails,
     CatalogEntry,
-    DependencyView,
     InstanceSummary,
-    InstanceView,
     Page,
     RequestSummary,
 )
@@ -26,18 +33,6 @@ PAGE_SIZE: Final = 10
 REQUEST: Final = "catalog_request"
 DETAILS: Final = "catalog_details"
 TURN: Final = "list_page"
-
-Message = tuple[str, list[Block]]
-
-INSTANCE_ICONS: Final[Mapping[str, str]] = {
-    "provisioning": ":hourglass_flowing_sand:",
-    "active": ":large_green_circle:",
-    "updating": ":arrows_counterclockwise:",
-    "degraded": ":large_orange_circle:",
-    "failed": ":red_circle:",
-    "decommissioning": ":hourglass:",
-    "decommissioned": ":black_circle:",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,32 +129,6 @@ def details(found: CatalogDetails, fields: Sequence[tuple[str, str]]) -> list[Bl
     return blocks
 
 
-def service(view: InstanceView) -> Message:
-    """Return one service whole: outputs, parameters, dependencies both ways, open requests."""
-    blocks = [
-        section(_service_heading(view)),
-        context(
-            f"{mention(view.owner_user_id)} · team *{escaped(view.owner_team, 100)}* · "
-            f"since {moment(view.created_at)}"
-        ),
-    ]
-    if view.service_outputs:
-        blocks.append(section(f"*Outputs*\n{outputs_in_words(view.service_outputs)}"))
-    if view.deployment_parameters:
-        shown = outputs_in_words(view.deployment_parameters)
-        blocks.append(section(f"*Parameters*\n{shown}"))
-    blocks += _dependencies(view.dependencies)
-    for request_id in view.open_requests[:5]:
-        blocks.append(
-            section(
-                f"Under way: {code(request_id)}", accessory=button("Status", STATUS, request_id)
-            )
-        )
-    if view.secret_outputs and view.creation_request_id:
-        blocks += actions(button("Show secrets", SECRETS, view.creation_request_id))
-    return f"{view.instance_name} is {view.instance_state}", blocks
-
-
 def _entry(entry: CatalogEntry) -> Iterator[Block]:
     words = f"\n{escaped(one_line(entry.description), 300)}" if entry.description else ""
     yield section(_entry_heading(entry) + words)
@@ -206,7 +175,13 @@ def _request(one: RequestSummary) -> Block:
 
 
 def _service(one: InstanceSummary) -> Block:
-    return section(_service_heading(one), accessory=button("Details", SERVICE, one.instance_id))
+    due = ""
+    if one.operations_due:
+        names = ", ".join(escaped(one_line(name), 100) for name in one.operations_due[:3])
+        more = len(one.operations_due) - 3
+        due = f"\n:sparkles: due: {names}{f' and {more} more' if more > 0 else ''}"
+    heading = service_heading(one, one.catalog_name)
+    return section(heading + due, accessory=button("Details", SERVICE, one.instance_id))
 
 
 def _audited(one: AuditEntry) -> str:
@@ -214,32 +189,6 @@ def _audited(one: AuditEntry) -> str:
     reason = f": {escaped(one_line(one.reason), 500)}" if one.reason else ""
     outcome = "" if one.outcome == "done" else f" *{one.outcome}*"
     return f"{moment(one.at)} {mention(one.actor)} {code(one.action)}{of_what}{outcome}{reason}"
-
-
-def _service_heading(one: InstanceSummary | InstanceView) -> str:
-    name = one.catalog_name if isinstance(one, InstanceSummary) else _item_of(one)
-    icon = INSTANCE_ICONS.get(one.instance_state, ":grey_question:")
-    return (
-        f"{icon} *{escaped(one_line(one.instance_name), 200)}* is {one.instance_state}\n"
-        f"{code(one.instance_id)} · {escaped(name, 200)} {escaped(one.catalog_version, 100)}"
-    )
-
-
-def _item_of(view: InstanceView) -> str:
-    return view.catalog_item or view.catalog_bundle or value_in_words(None)
-
-
-def _dependencies(found: Sequence[DependencyView]) -> Iterator[Block]:
-    for relationship, title in (("provider", "It uses"), ("dependent", "It is used by")):
-        lines = [
-            f"• *{escaped(one_line(one.instance_name), 150)}* {code(one.instance_id)}, "
-            f"{one.instance_state}"
-            for one in found
-            if one.relationship == relationship
-        ]
-        if lines:
-            more = [f"… and {len(lines) - 10} more"] if len(lines) > 10 else []
-            yield section(f"*{title}*\n" + "\n".join(lines[:10] + more))
 
 
 def _turning(query: Query, next_cursor: str | None) -> Iterator[Block]:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bot.messages.blocks import actions, button, section
+from bot.messages.blocks import Message, actions, button, section
 from bot.messages.home import BROWSE, PICK
-from bot.messages.lists import Message
 from bot.messages.text import escaped
 
 MY_REQUESTS: Final = "my_requests"

@@ -1,23 +1,58 @@
 """What a thread is told of an event: milestones only, the card shows the rest."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bot.messages.card import outputs_in_words
-from bot.messages.text import code, code_block, cut, duration, escaped, link, mention, one_line
-from engine import Event, RequestView, StepView
+from bot.messages.approvals import (
+    approvers_in_words,
+    because,
+    decision_buttons,
+    waiting,
+)
+from bot.messages.blocks import Block, actions, button, section
+from bot.messages.card import OUTPUTS, RESOLVE, aftermath_in_words, check_in_words
+from bot.messages.teams import Teams
+from bot.messages.text import (
+    authored,
+    code,
+    code_block,
+    cut,
+    duration,
+    escaped,
+    link,
+    mention,
+    moment,
+    one_line,
+)
+from bot.messages.values import count, lines
+from engine import ApprovalView, Event, RequestView, StepView
 
 SAID: Final = 500
 """Characters of an outside system's answer that a thread repeats."""
 
+BLOCKING: Final = 10
+"""Services in the way of a decommission that are named."""
+
+ESCALATED: Final = 2
+"""The reminder from which on the document's owners are told as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """A reply in the thread. `for_requester`: it mentions the person who asked for it."""
+    """A reply in the thread.
+
+    `for_requester`: it mentions the person who asked for it. `approvers`: rules of those whom it
+    mentions. `team`: one that it mentions. `buttons` stand below. `owners`: whether the team that
+    owns the document hears it by direct message too.
+    """
 
     markup: str
     for_requester: bool = False
+    approvers: Sequence[Mapping[str, str]] = ()
+    team: str | None = None
+    buttons: Sequence[Block] = ()
+    owners: bool = False
 
 
 Told = Callable[[Event, RequestView], Milestone | None]
@@ -29,23 +64,45 @@ def milestone(event: Event, view: RequestView) -> Milestone | None:
     return telling(event, view) if telling else None
 
 
-def markup_for(told: Milestone, view: RequestView) -> str:
-    """Return the reply's text, with the requester's mention in front where it is for them."""
-    return f"{mention(view.requester)} {told.markup}" if told.for_requester else told.markup
+def markup_for(told: Milestone, view: RequestView, teams: Teams | None = None) -> str:
+    """Return the reply's text, with the mention of those whom it is for in front."""
+    known = teams or Teams()
+    called = [
+        *([mention(view.requester)] if told.for_requester else ()),
+        *([approvers_in_words(told.approvers, known)] if told.approvers else ()),
+        *([known.mention(told.team)] if told.team else ()),
+    ]
+    return " ".join((*called, told.markup))
 
 
-def _accepted(_: Event, view: RequestView) -> Milestone:
-    count = len(view.steps)
-    what = f"{count} step{'s' if count != 1 else ''} will run" if count else "it is done by hand"
-    return Milestone(f":inbox_tray: Accepted as {code(view.request_id)}: {what}.")
+def blocks_for(told: Milestone, view: RequestView, teams: Teams | None = None) -> list[Block]:
+    """Return the reply's blocks."""
+    return [section(markup_for(told, view, teams)), *actions(*told.buttons)]
+
+
+def _accepted(_: Event, view: RequestView) -> Milestone | None:
+    """A decommission says it with its check, so that this is the first reply."""
+    return None if view.request_type == "decommission" else Milestone(_accepted_as(view))
+
+
+def _accepted_as(view: RequestView) -> str:
+    steps = len(view.steps)
+    what = f"{count(steps, 'step')} will run" if steps else "it is done by hand"
+    if waiting(view):
+        what += ", once it is approved"
+    elif view.not_before:
+        what += f", not before {moment(view.not_before)}"
+    return f":inbox_tray: Accepted as {code(view.request_id)}: {what}."
 
 
 def _completed(_: Event, view: RequestView) -> Milestone:
     taken = ""
     if view.completed_at is not None:
         taken = f" after {duration((view.completed_at - view.created_at).total_seconds())}"
-    outputs = f"\n{outputs_in_words(view.outputs)}" if view.outputs else ""
+    outputs = f"\n{lines(view.outputs, OUTPUTS)}" if view.outputs else ""
     service = f" `/pao service {view.instance_id}` shows it." if view.instance_id else ""
+    if view.request_type == "decommission":
+        service = " The service is gone; its history stays."
     return Milestone(
         f":tada: *{escaped(one_line(view.title), 200)}* is completed{taken}.{service}{outputs}",
         for_requester=True,
@@ -60,7 +117,8 @@ def _failed(event: Event, view: RequestView) -> Milestone:
         what = f" at the step *{escaped(str(step), 200)}*."
     else:
         what = f":\n{code_block(message, 1000)}" if message else "."
-    return Milestone(f":x: It has failed{what}\n{_way_out(view)}", for_requester=True)
+    left = f"{aftermath}\n" if (aftermath := aftermath_in_words(view)) else ""
+    return Milestone(f":x: It has failed{what}\n{left}{_way_out(view)}", for_requester=True)
 
 
 def _way_out(view: RequestView) -> str:
@@ -85,7 +143,7 @@ def _aborted(event: Event, view: RequestView) -> Milestone:
 
 def _reason(event: Event, view: RequestView) -> str:
     reason = event.data.get("reason") or view.reason
-    return f" Reason: {escaped(one_line(str(reason)), 500)}" if reason else ""
+    return f" Reason{because(reason)}" if reason else ""
 
 
 def _resuming(_: Event, __: RequestView) -> Milestone:
@@ -150,17 +208,176 @@ def _ticket(data: Mapping[str, Any]) -> str:
     return link(data.get("url"), str(data.get("ticket_id") or "The ticket"))
 
 
+def _ticket_reminded(event: Event, view: RequestView) -> Milestone:
+    """The ticket is worked on by the document's owners, and the requester waits for it."""
+    ticket = event.data.get("ticket_id")
+    tickets = [*view.tickets, *(one for step in view.steps for one in step.tickets)]
+    known = next((one for one in tickets if one.ticket_id == ticket), None)
+    step = next((one for one in view.steps if known in one.tickets), None) if known else None
+    value = f"{view.request_id} {step.step_id if step else ''}".strip()
+    told = link(event.data.get("url"), str(ticket or "the ticket"))
+    return Milestone(
+        f":bell: {told} is still open, and the request waits for it. Resolve it there, or here.",
+        team=view.owner,
+        for_requester=view.owner is None,
+        buttons=[button("Resolve", RESOLVE, value)],
+        owners=_is_escalated(event),
+    )
+
+
+# Checks
+
+
 def _check_passed(event: Event, _: RequestView) -> Milestone:
     return Milestone(f":white_check_mark: Check passed: {_check(event.data)}")
 
 
 def _check_failed(event: Event, _: RequestView) -> Milestone:
-    reason = escaped(one_line(str(event.data.get("reason") or "no reason given")), 500)
-    return Milestone(f":x: Check failed: {_check(event.data)}: {reason}")
+    return Milestone(
+        f":x: Check failed: {_check(event.data)}{because(event.data.get('reason') or 'no reason')}"
+    )
 
 
 def _check(data: Mapping[str, Any]) -> str:
-    return escaped(str(data.get("check", "?")).replace("_", " "), 200)
+    return check_in_words(str(data.get("check", "?")))
+
+
+def _decommission_checked(event: Event, view: RequestView) -> Milestone:
+    return Milestone(
+        f"{decommission_in_words(event.data, view.instance_name or '')}\n{_accepted_as(view)}"
+    )
+
+
+def decommission_in_words(data: Mapping[str, Any], name: str) -> str:
+    """Return whether an instance may go, and who stands in the way."""
+    what = f"*{escaped(one_line(name), 200)}*" if name else "The service"
+    if data.get("can_decommission"):
+        return f":white_check_mark: {what} is free to go: nothing that lives needs it."
+    reason = because(data.get("reason"))
+    return "\n".join((f":no_entry: {what} cannot go now{reason}", *_in_the_way(data)))
+
+
+def _in_the_way(data: Mapping[str, Any]) -> Iterator[str]:
+    found = data.get("blocking_instances") or ()
+    for one in found[:BLOCKING]:
+        owner = mention(str(one.get("owner_user_id") or "?"))
+        team = escaped(str(one.get("owner_team") or "?"), 100)
+        yield (
+            f"• *{escaped(one_line(str(one.get('instance_name', '?'))), 150)}* "
+            f"{code(str(one.get('instance_id', '?')))} of {owner}, team *{team}*, needs it"
+        )
+    if len(found) > BLOCKING:
+        yield f"… and {len(found) - BLOCKING} more"
+
+
+def _overrunning(event: Event, _: RequestView) -> Milestone:
+    expected = escaped(str(event.data.get("estimated_duration") or "expected"), 50)
+    return Milestone(
+        f":hourglass: This takes longer than the {expected} that the catalog estimates. It goes on; "
+        "the card shows where it is.",
+        for_requester=True,
+    )
+
+
+# Approvals
+
+
+def _approval_requested(event: Event, view: RequestView) -> Milestone:
+    needed = event.data.get("needed") or 1
+    many = f" It takes {needed} of you." if isinstance(needed, int) and needed > 1 else ""
+    found = _approval(event, view)
+    until = f" until {moment(found.expires_at)}" if found and found.expires_at else ""
+    message = str(event.data.get("message") or (found and found.message) or "")
+    said = f"\n{authored(message, 1500)}" if message else ""
+    return Milestone(
+        f":raised_hand: {_what_for(event, view)} asks for your approval{until}.{many}{said}",
+        approvers=_approvers(event, found),
+        buttons=_decision(event, view, found),
+    )
+
+
+def _approval_reminded(event: Event, view: RequestView) -> Milestone | None:
+    found = _approval(event, view)
+    if found is not None and found.status != "waiting":
+        return None
+    until = f" It ends {moment(found.expires_at)}." if found and found.expires_at else ""
+    return Milestone(
+        f":bell: {_what_for(event, view)} still waits for your approval.{until}",
+        approvers=_approvers(event, found),
+        buttons=_decision(event, view, found),
+        owners=_is_escalated(event),
+    )
+
+
+def _approval_given(event: Event, view: RequestView) -> Milestone:
+    given, needed = event.data.get("given"), event.data.get("needed")
+    far = f" ({given} of {needed})" if isinstance(needed, int) and needed > 1 else ""
+    return Milestone(
+        f":white_check_mark: {_decider(event, view)} approved{_of_step(event, view)}{far}"
+        f"{because(event.data.get('reason'))}."
+    )
+
+
+def _approval_rejected(event: Event, view: RequestView) -> Milestone:
+    return Milestone(
+        f":no_entry_sign: {_decider(event, view)} rejected{_of_step(event, view) or ' this'}"
+        f"{because(event.data.get('reason'))}.",
+        for_requester=True,
+    )
+
+
+def _approval_expired(event: Event, view: RequestView) -> Milestone:
+    again = f"`/pao clone {escaped(view.request_id, 100)}` asks for the same again."
+    return Milestone(
+        f":hourglass: Nobody approved{_of_step(event, view) or ' this'} in time. {again}",
+        for_requester=True,
+    )
+
+
+def _approval(event: Event, view: RequestView) -> ApprovalView | None:
+    step = event.data.get("step")
+    return next((one for one in view.approvals if one.step == step), None)
+
+
+def _approvers(event: Event, found: ApprovalView | None) -> Sequence[Mapping[str, str]]:
+    named = event.data.get("approvers") or (found.approvers if found else ())
+    return [rule for rule in named if isinstance(rule, Mapping)]
+
+
+def _decision(event: Event, view: RequestView, found: ApprovalView | None) -> Sequence[Block]:
+    """Return the buttons, unless it has been decided meanwhile."""
+    if found is not None and found.status != "waiting":
+        return ()
+    return decision_buttons(view.request_id, event.data.get("step"))
+
+
+def _decider(event: Event, view: RequestView) -> str:
+    """Return who decided; an approval of the command line says so."""
+    by = str(event.data.get("by") or "somebody")
+    found = _approval(event, view)
+    made = next((one for one in found.decisions if one.approver == by), None) if found else None
+    how = " (on the command line)" if made is not None and made.source == "cli" else ""
+    return f"{mention(by)}{how}"
+
+
+def _what_for(event: Event, view: RequestView) -> str:
+    title = f"*{escaped(one_line(view.title), 200)}* of {mention(view.requester)}"
+    step = _of_step(event, view)
+    return f"The{step} of {title}" if step else title
+
+
+def _of_step(event: Event, view: RequestView) -> str:
+    """Return " step *name*" for the approval of a step, nothing for the request's own."""
+    wanted = event.data.get("step")
+    if not wanted:
+        return ""
+    named = next((step.name for step in view.steps if step.step_id == wanted), str(wanted))
+    return f" step *{escaped(named, 200)}*"
+
+
+def _is_escalated(event: Event) -> bool:
+    times = event.data.get("times")
+    return isinstance(times, int) and times >= ESCALATED
 
 
 MILESTONES: Final[Mapping[str, Told]] = {
@@ -177,4 +394,12 @@ MILESTONES: Final[Mapping[str, Told]] = {
     "ticket.resolved": _ticket_done,
     "check.passed": _check_passed,
     "check.failed": _check_failed,
+    "ticket.reminded": _ticket_reminded,
+    "decommission.checked": _decommission_checked,
+    "request.overrunning": _overrunning,
+    "approval.requested": _approval_requested,
+    "approval.reminded": _approval_reminded,
+    "approval.given": _approval_given,
+    "approval.rejected": _approval_rejected,
+    "approval.expired": _approval_expired,
 }

@@ -5,10 +5,13 @@ Sentences come out as safe markup; what is marked *plain* goes into plain_text o
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from bot.messages.approvals import approvers_in_words
 from bot.messages.blocks import section
-from bot.messages.text import authored, code, code_block, escaped
-from engine import CatalogDetails, FieldError, PaoError, RequestView, SyncReport
+from bot.messages.text import authored, code, code_block, escaped, link
+from bot.messages.values import listed
+from engine import ApprovalView, CatalogDetails, FieldError, PaoError, RequestView, SyncReport
 
 # Forms. These are plain text.
 
@@ -22,6 +25,9 @@ TEAM: Final = "Team"
 CHOOSE_TEAM: Final = "Choose a team"
 CHOOSE_SERVICE: Final = "Choose a running service"
 CHOOSE_ITEM: Final = "Search the catalog"
+APPROVE: Final = "Approve"
+REJECT: Final = "Reject"
+GO_BACK: Final = "Go back"
 START_ANEW: Final = "Start anew"
 OPEN_FORM: Final = "Open form"
 LOADING: Final = "One moment …"
@@ -51,17 +57,6 @@ def team_is(team: str) -> str:
 def page_number(at: int, count: int) -> str:
     """Tell where one is in a long form."""
     return f"Page {at} of {count}. What you entered is kept from page to page."
-
-
-def value_in_words(value: Any) -> str:
-    """Plain. A value as people read it."""
-    if value is None or (isinstance(value, str | list | tuple) and not value):
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(value_in_words(one) for one in value)
-    return str(value)
 
 
 def deprecated(title: str, replaced_by: str | None) -> str:
@@ -111,9 +106,9 @@ def form_changed(details: CatalogDetails, before: Iterable[str], after: Iterable
     gone = [label for label in was if label not in is_now]
     told = [f"It is at version {code(details.entry.version)} now."]
     if new:
-        told.append(f"New: {_listed(new)}.")
+        told.append(f"New: {listed(new)}.")
     if gone:
-        told.append(f"Gone: {_listed(gone)}.")
+        told.append(f"Gone: {listed(gone)}.")
     return (
         f":arrows_counterclockwise: *{escaped(details.entry.display_name, 200)}* was changed in "
         f"the catalog while this form was open. {' '.join(told)} "
@@ -160,6 +155,28 @@ def aborted(view: RequestView) -> str:
     )
 
 
+def ask_approvers(due: ApprovalView) -> str:
+    """Refuse a decision, and say whose it is."""
+    return (
+        f":no_entry: You may not decide on this. It is for {approvers_in_words(due.approvers)}. "
+        "Ask one of them; whoever asked for it cannot approve it, unless the catalog says so."
+    )
+
+
+def approved(view: RequestView) -> str:
+    """Confirm an approval."""
+    left = [one.needed - one.given for one in view.approvals if one.status == "waiting"]
+    rest = f" It waits for {sum(left)} more." if left else " It goes on."
+    return f":white_check_mark: You approved {code(view.request_id)}.{rest}"
+
+
+def rejected(view: RequestView) -> str:
+    """Confirm a rejection."""
+    return (
+        f":no_entry_sign: You rejected {code(view.request_id)}; its thread tells the requester why."
+    )
+
+
 NO_LOGS: Final = "(nothing was logged)"
 
 
@@ -180,15 +197,17 @@ def secrets(values: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
 # The catalog and the engine
 
 
-def synced(report: SyncReport) -> str:
-    """Sum a sync up: what changed, what failed."""
+def synced(report: SyncReport, repository: str | None = None) -> str:
+    """Sum a sync up: what changed, what failed, and where its host on the web shows the difference."""
     if report.status == "failed":
         reason = escaped(report.error_message or "unknown", 1500)
         return (
             f":x: The catalog could not be synced: {reason}\n"
             "The last good catalog stays in service."
         )
-    told = [f":books: The catalog is at {code((report.commit or '–')[:12])}."]
+    told = [
+        f":books: The catalog is at {code((report.commit or '–')[:12])}.{_diff(report, repository)}"
+    ]
     told += [_change(change) for change in report.changes[:20]]
     more = len(report.changes) - 20
     if more > 0:
@@ -199,6 +218,20 @@ def synced(report: SyncReport) -> str:
     if len(report.errors) > 10:
         told.append(f"… and {len(report.errors) - 10} more errors")
     return "\n".join(told)
+
+
+def _diff(report: SyncReport, repository: str | None) -> str:
+    """Return a link to what changed, on hosts that show it as GitHub and GitLab do."""
+    was, is_now = report.previous_commit, report.commit
+    parts = urlsplit(repository or "")
+    if not was or not is_now or was == is_now or parts.scheme not in {"http", "https"}:
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    path = parts.path.rstrip("/").removesuffix(".git")
+    between = f"compare/{was}...{is_now}"
+    if host.startswith("gitlab."):
+        between = f"-/{between}"
+    return f" {link(f'{parts.scheme}://{host}{path}/{between}', 'What changed')}"
 
 
 def _change(change: Mapping[str, Any]) -> str:
@@ -260,8 +293,3 @@ def not_allowed(problem: PaoError) -> str:
 def _sentence(*parts: str) -> str:
     text = ": ".join(part.strip().rstrip(".") for part in parts if part.strip())
     return text if text.endswith(("!", "?")) else text + "."
-
-
-def _listed(labels: Sequence[str]) -> str:
-    shown = ", ".join(code(label) for label in labels[:10])
-    return shown + (f" and {len(labels) - 10} more" if len(labels) > 10 else "")

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.messages.card import card, step_line
+from bot.messages.card import card
 from bot.messages.milestones import MILESTONES, markup_for, milestone
+from bot.messages.steps import step_line
 from bot.messages.text import mrkdwn
 from bot.playground.limits import check_blocks, check_text
 from engine import SECRET_DOTS, AttemptView, Event, RequestView, StepView, TicketView
@@ -119,7 +120,16 @@ def test_a_job_outside_is_linked() -> None:
         (request(status="submitted", can_cancel=True), ["Cancel", "Service"]),
         (
             request(step(status="failed"), status="failed", can_resume=True, can_abort=True),
-            ["Resume", "Retry create", "Resolve create", "Abort", "Service"],
+            [
+                    "Resume",
+                    "Resume with changes",
+                    "Retry create",
+                    "Resolve create",
+                    "Skip create",
+                    "Log",
+                    "Abort",
+                    "Service",
+                ],
         ),
         (
             request(tickets=(TicketView("OPS-1", "webhook", "fulfillment", "open"),)),
@@ -187,9 +197,18 @@ def test_the_same_request_has_the_same_hash_and_a_changed_one_another() -> None:
 
 
 def test_a_hundred_steps_fit() -> None:
-    many = [step(f"step-{n}-{'x' * 180}") for n in range(300)]
+    many = [step(f"step-{n}-{'x' * 180}", "pending") for n in range(300)]
 
-    assert "more steps" in words(request(*many))
+    assert "and 260 more steps" in words(request(*many))
+
+
+def test_what_is_done_is_folded_where_it_would_hide_the_rest() -> None:
+    done = [step(f"done-{n}") for n in range(60)]
+    told = words(request(*done, step("late", "running")))
+
+    assert "60 steps done" in told
+    assert "*late*" in told
+    assert "done-7" not in told
 
 
 ANYTHING = st.text(max_size=4000)
