@@ -1,5 +1,7 @@
-"""The request form's opening: by name, by the picker, with a draft."""
+"""A form's opening: by name, by the picker, from an earlier request, with a draft."""
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from slack_bolt.async_app import AsyncApp
@@ -7,14 +9,16 @@ from slack_bolt.async_app import AsyncApp
 from bot.app import Services
 from bot.forms import modals, sessions
 from bot.forms.fields import ACTION, OPTIONS_ACTION, OTHER
-from bot.forms.form import form_of, untouched
-from bot.forms.pages import ANEW, BACK, CALLBACK, Meta, draw
+from bot.forms.form import Filled, untouched
+from bot.forms.meta import Meta
+from bot.forms.pages import ANEW, BACK, CALLBACK, draw
 from bot.forms.reading import entry_of
 from bot.listening import OPEN_FORM, Call, Outcome, Show, listener, submission_listener
-from bot.messages import notices
-from bot.messages.blocks import actions, button, section
-from engine import CatalogDetails, InvalidInput
-from handlers import filling, recovery
+from bot.messages import asking
+from bot.messages.blocks import section
+from engine import CatalogDetails, Clone, InvalidInput
+from handlers import decommission, filling, operations, recovery, subjects
+from handlers.opening import first_page
 
 Block = dict[str, Any]
 
@@ -34,10 +38,12 @@ def register(app: AsyncApp, services: Services) -> None:
     app.action(OPEN_FORM)(listener(services, on_reopen))
 
 
-async def open_form(call: Call, name: str, channel: str | None = None) -> None:
-    """Open the form of an item or bundle."""
+async def open_form(
+    call: Call, name: str, channel: str | None = None, at: datetime | None = None
+) -> None:
+    """Open the form of an item or bundle; what it orders begins not before `at`."""
     where = channel or call.channel
-    await call.open(first_view(call, name, where), reopen=f"request {name}")
+    await call.open(first_view(call, name, where, at), reopen=f"request {name}")
 
 
 async def open_picker(call: Call) -> None:
@@ -49,29 +55,41 @@ async def open_picker(call: Call) -> None:
     await call.open(asked(), reopen="request")
 
 
-async def first_view(call: Call, name: str, channel: str | None) -> Block:
+async def open_clone(call: Call, request_id: str) -> None:
+    """Open the form of a request's document, filled with what that request asked for."""
+    clone = await call.services.engine.clone(await call.actor(), request_id)
+    if clone.document.entry.kind in REQUESTABLE:
+        if clone.instance is None:
+            await call.open(_clone_view(call, clone), reopen=f"clone {request_id}")
+        else:
+            await decommission.open_form(call, clone.instance)
+    else:
+        await operations.open_clone(call, clone)
+
+
+async def open_changes(call: Call, request_id: str, step: str | None = None) -> None:
+    """Open the form with which a failed request, or one step of it, goes on with other values."""
+
+    async def asked() -> Block:
+        form = await subjects.changes(call, request_id, step)
+        return await first_page(call, form, Meta.of(form, call.channel, step=step))
+
+    await call.open(asked(), reopen=" ".join(filter(None, ("change", request_id, step))))
+
+
+async def first_view(
+    call: Call, name: str, channel: str | None, at: datetime | None = None
+) -> Block:
     """Return a form as it opens: with the defaults, or with the person's draft."""
-    actor, engine = await call.actor(), call.services.engine
-    details = await _requestable(call, name)
-    form = form_of(details, actor, engine.narrowed(actor, details))
-    meta = Meta(form.kind, form.name, form.content_hash, channel)
-    kept = await sessions.draft(engine, actor, form)
-    if kept is None:
-        return draw(form, untouched(form, actor), meta)
-    return draw(form, kept.filled, meta, notice=_DRAFT)
+    form = await subjects.new_form(call, await _requestable(call, name))
+    meta = Meta.of(form, channel, at=at.isoformat() if at else None)
+    return await first_page(call, subjects.timed(form, meta), meta)
 
 
 async def on_reopen(call: Call) -> None:
     """Open what could not be opened in time."""
     what, *rest = call.value.split(" ")
-    if what == "abort":
-        await recovery.abort(call, rest[0], None)
-    elif what == "resolve":
-        await recovery.open_resolve(call, rest[0], rest[1] if len(rest) > 1 else None)
-    elif rest:
-        await open_form(call, " ".join(rest))
-    else:
-        await open_picker(call)
+    await _REOPEN[what](call, rest)
 
 
 async def on_picked(call: Call) -> Outcome:
@@ -98,4 +116,72 @@ async def _requestable(call: Call, name: str) -> CatalogDetails:
     return details
 
 
-_DRAFT: Final = (section(notices.DRAFT), *actions(button(notices.START_ANEW, ANEW)))
+async def _clone_view(call: Call, clone: Clone) -> Block:
+    """Return a form filled from an earlier request; it is kept, since it may have more pages."""
+    form = await subjects.new_form(call, clone.document)
+    actor, engine = await call.actor(), call.services.engine
+    fresh = untouched(form, actor)
+    values = {**clone.parameters, **_of_components(clone)}
+    known = {part.name_of(one) for part, one in form.every_field()} - form.secrets()
+    filled = Filled(
+        team=clone.team if clone.team in form.teams else fresh.team,
+        dependencies=clone.dependencies,
+        values={name: value for name, value in values.items() if name in known},
+        chosen={
+            name: bool(component["enabled"])
+            for name, component in clone.components.items()
+            if "enabled" in component
+        },
+    ).over(fresh)
+    session = await sessions.keep(engine, actor, form, filled)
+    notice = [section(asking.cloned(clone.request_id, clone.dropped))]
+    return draw(form, filled, Meta.of(form, call.channel, session=session), notice)
+
+
+def _of_components(clone: Clone) -> dict[str, Any]:
+    """Return the parameters of components by qualified name."""
+    return {
+        f"{name}.{field}": value
+        for name, component in clone.components.items()
+        for field, value in component.get("parameters", {}).items()
+    }
+
+
+async def _reopen_request(call: Call, rest: Sequence[str]) -> None:
+    await (open_form(call, " ".join(rest)) if rest else open_picker(call))
+
+
+async def _reopen_abort(call: Call, rest: Sequence[str]) -> None:
+    await recovery.abort(call, rest[0], None)
+
+
+async def _reopen_resolve(call: Call, rest: Sequence[str]) -> None:
+    await recovery.open_resolve(call, rest[0], rest[1] if len(rest) > 1 else None)
+
+
+async def _reopen_clone(call: Call, rest: Sequence[str]) -> None:
+    await open_clone(call, rest[0])
+
+
+async def _reopen_changes(call: Call, rest: Sequence[str]) -> None:
+    await open_changes(call, rest[0], rest[1] if len(rest) > 1 else None)
+
+
+async def _reopen_decommission(call: Call, rest: Sequence[str]) -> None:
+    await decommission.open_confirmation(call, rest[0])
+
+
+async def _reopen_operations(call: Call, rest: Sequence[str]) -> None:
+    await operations.reopen(call, rest)
+
+
+_REOPEN: Final[Mapping[str, Callable[[Call, Sequence[str]], Awaitable[None]]]] = {
+    "request": _reopen_request,
+    "abort": _reopen_abort,
+    "resolve": _reopen_resolve,
+    "clone": _reopen_clone,
+    "change": _reopen_changes,
+    "decommission": _reopen_decommission,
+    "operations": _reopen_operations,
+}
+"""What the "Open form" button of an expired trigger opens, by the first word of its value."""

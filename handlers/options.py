@@ -14,23 +14,18 @@ from bot.forms import modals, sessions
 from bot.forms.fields import (
     OPTIONS_ACTION,
     STATIC_OPTIONS,
-    block_id,
     fetched_options,
     option,
     options,
     source_is_down,
 )
-from bot.forms.form import Form, form_of
-from bot.forms.pages import DEPENDENCY, Meta
+from bot.forms.form import Form
+from bot.forms.meta import Meta
+from bot.forms.parts import Part
+from bot.forms.places import dependency_place, place_of
 from bot.listening import Call, options_listener
-from engine import (
-    BaseField,
-    CatalogDetails,
-    InstanceField,
-    InstanceSummary,
-    TeamField,
-    Unreachable,
-)
+from engine import BaseField, InstanceField, InstanceSummary, TeamField, Unreachable
+from handlers import subjects
 
 Option = dict[str, Any]
 Suggestions = Mapping[str, Any]
@@ -58,36 +53,44 @@ async def for_picker(call: Call) -> Suggestions:
 
 async def for_field(call: Call) -> Suggestions:
     """Offer services, teams, or the options of a long list."""
-    actor, engine = await call.actor(), call.services.engine
     meta = Meta.unpacked(call.body["view"]["private_metadata"])
-    details = await engine.catalog_entry(actor, meta.name, meta.kind)
-    form = form_of(details, actor, engine.narrowed(actor, details))
+    form = await subjects.load(call, meta)
     asked = str(call.body.get("block_id"))
     for dependency in form.dependencies:
-        if block_id(dependency.name, DEPENDENCY) == asked:
+        if dependency_place(dependency.name) == asked:
             return await _instances(call, dependency.catalog_item, dependency.version)
-    field = _field(form, asked)
+    found = _field(form, asked)
+    if found is None:
+        return {"options": []}
+    part, field = found
     if isinstance(field, InstanceField):
         return await _instances(call, field.catalog_item, field.version)
     if isinstance(field, TeamField):
         teams = await call.services.identity.teams()
         return _offered(_matching(call, (option(team, team) for team in teams)))
     if getattr(field, "options_from", None) is not None:
-        return await _fetched(call, details, str(field and field.name), meta)
-    return _offered(_matching(call, options(field))) if field else {"options": []}
+        return await _fetched(call, part, field.name, meta)
+    return _offered(_matching(call, options(field)))
 
 
-async def _fetched(call: Call, details: CatalogDetails, name: str, meta: Meta) -> Suggestions:
+async def _fetched(call: Call, part: Part, name: str, meta: Meta) -> Suggestions:
     """Offer what a source answers, given what earlier pages hold; or say that it is down."""
     actor, engine = await call.actor(), call.services.engine
     kept = await sessions.find(engine, actor, meta.session) if meta.session else None
-    values = kept.filled.values if kept else {}
+    entered = kept.filled.values if kept else {}
+    values = {**part.fixed, **_of_part(part, entered)}
     try:
-        found = await engine.field_options(actor, details, name, values)
+        found = await engine.field_options(actor, part.details, name, values)
     except Unreachable as down:
         log.warning("options_not_fetched", field=name, error=str(down))
         return {"options": [source_is_down()]}
     return _offered(_matching(call, fetched_options(found)))
+
+
+def _of_part(part: Part, entered: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was entered on a part, by the names of its own fields."""
+    names = {part.name_of(one): one.name for one in part.fields}
+    return {names[whole]: value for whole, value in entered.items() if whole in names}
 
 
 async def _instances(call: Call, item: str | None, versions: str | None) -> Suggestions:
@@ -105,8 +108,10 @@ def _whose(one: InstanceSummary) -> str:
     return f"{one.instance_id} · {one.owner_team} · {one.catalog_version}"
 
 
-def _field(form: Form, asked: str) -> BaseField | None:
-    return next((one for one in form.fields if block_id(one.name) == asked), None)
+def _field(form: Form, asked: str) -> tuple[Part, BaseField] | None:
+    """Return the field that a block asks for, with its part."""
+    every = form.every_field()
+    return next((at for at in every if place_of(at[0].name_of(at[1])) == asked), None)
 
 
 def _typed(call: Call) -> str | None:

@@ -115,7 +115,8 @@ async def render(
 ) -> None:
     """Print the form of a document as Slack is given it (Block Kit), one view a page."""
     from bot.forms.form import form_of, untouched
-    from bot.forms.pages import Meta, draw, pages
+    from bot.forms.meta import Meta
+    from bot.forms.pages import draw, pages
 
     async with invocation.engine() as engine:
         actor, details = await _document(engine, name, kind, user_id)

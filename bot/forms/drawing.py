@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.forms.fields import input_blocks
+from bot.forms.places import prefix_of
 from engine import BaseField
 
 Json = Any
@@ -26,9 +27,10 @@ class Drawn:
 
 
 class Drawings:
-    """The blocks of one document's fields."""
+    """The blocks of one document's fields; `key` is the component that they are for, if any."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: str = "") -> None:
+        self._prefix = prefix_of(key)
         self._kept: dict[str, tuple[Json, Drawn]] = {}
 
     def of(self, one: BaseField, value: Json, *, controls: bool) -> Drawn:
@@ -36,10 +38,14 @@ class Drawings:
         kept = self._kept.get(one.name)
         if kept is not None and kept[0] == value and type(kept[0]) is type(value):
             return kept[1]
-        drawn = measured(input_blocks(one, value, controls=controls))
+        drawn = self.anew(one, value, controls=controls)
         if value is None or _is_default(one, value):
             self._kept[one.name] = (value, drawn)
         return drawn
+
+    def anew(self, one: BaseField, value: Json, *, controls: bool) -> Drawn:
+        """Return the blocks of a field that is not quite the document's."""
+        return measured(input_blocks(one, value, prefix=self._prefix, controls=controls))
 
 
 def measured(blocks: list[Block]) -> Drawn:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bot.forms.form import Filled, Form
-from bot.forms.pages import page_of, place_of
+from bot.forms.heads import choosable
+from bot.forms.pages import page_of
+from bot.forms.places import CHOICE_BLOCK, dependency_place, place_of
 from bot.messages.text import cut
 from engine import FieldError, InvalidInput
 
@@ -25,16 +27,30 @@ class Findings:
         return page_of(form, filled, self.elsewhere[0].field)
 
 
-def sort_out(errors: Iterable[FieldError], asked: frozenset[str]) -> Findings:
+def sort_out(form: Form, errors: Iterable[FieldError], asked: frozenset[str]) -> Findings:
     """Split errors by whether their field is among the input blocks `asked` of the view at hand."""
     here: dict[str, str] = {}
     elsewhere: list[FieldError] = []
     for error in errors:
-        if (place := place_of(error.field)) in asked:
+        if (place := place_in(form, error.field)) in asked:
             here.setdefault(place, cut(error.message, SENTENCE))
         else:
             elsewhere.append(error)
     return Findings(here, tuple(elsewhere))
+
+
+def place_in(form: Form, name: str) -> str:
+    """Return the id of the block that asks for what an error is about.
+
+    Beside fields by their qualified names these are connections, by their own, and components.
+    """
+    bare = name.removeprefix("dependencies.")
+    fields = {one.name for one in form.fields}
+    if bare not in fields and any(bare == asked.name for asked in form.dependencies):
+        return dependency_place(bare)
+    if name in choosable(form).values():
+        return CHOICE_BLOCK
+    return place_of(name)
 
 
 def field_errors(refusal: InvalidInput) -> list[FieldError]:

@@ -150,6 +150,24 @@ def external_select(
     return _with(element, initial_option=initial)
 
 
+def multi_select(
+    placeholder: str, offered: Sequence[Element], initial: Sequence[Element] = ()
+) -> Element:
+    """Return a select that takes several of up to a hundred options."""
+    element: Element = {
+        "type": "multi_static_select",
+        "action_id": ACTION,
+        "placeholder": plain(placeholder, PLACEHOLDER),
+        "options": list(offered),
+    }
+    return _with(element, initial_options=list(initial) or None)
+
+
+def option_key(text: str, at: int) -> str:
+    """Return what an option brings back for `text`: itself, or its place where it is too long."""
+    return text if 0 < len(text) <= OPTION_VALUE else f"#{at}"
+
+
 # Text
 
 

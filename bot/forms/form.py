@@ -1,50 +1,38 @@
 """What a form asks (`Form`) and what stands in it (`Filled`), before either is Slack's.
 
-A form is made of a catalog document and of the person who opens it. What stands in it are values
-as they were entered: typed where Slack's element gives a type, else the text as typed (`texts`),
-which the engine parses.
+A form is made of a catalog document and of the person who opens it; that of a bundle has a part of
+its own and one for each component. What stands in it are values as they were entered, by qualified
+name (parts.py): typed where Slack's element gives a type, else the text as typed (`texts`), which
+the engine parses.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from bot.forms.drawing import Drawings
+from bot.forms.parts import Part, component_part, part_of, qualified
 from engine import (
     Actor,
     BaseField,
-    BundlePresentation,
     CatalogDetails,
+    Checked,
     Clock,
-    MultiselectField,
-    Presentation,
-    SelectionField,
-    Submission,
+    ComponentForm,
+    SecretField,
     Surroundings,
-    allowed_options,
     check_values,
     default_values,
-    load_presentation,
+    holds,
 )
 
 Json = Any
+Purpose = Literal["request", "update", "upgrade", "resume", "retry"]
+"""What a form is for: something new, an operation on an instance, a request that goes on."""
 
 NAME_LENGTH: Final = 255
 """Longest instance name."""
 
-OUTLINES: Final = 256
-"""Documents whose forms are kept outlined in a process."""
-
 DEPRECATED: Final = "deprecated"
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Fields under one heading; no heading where the document has no groups."""
-
-    heading: str | None
-    fields: tuple[BaseField, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +54,68 @@ class Form:
     title: str
     version: str
     content_hash: str
-    sections: tuple[Section, ...]
+    own: Part
+    components: tuple[Part, ...] = ()
+    purpose: Purpose = "request"
+    about: str | None = None
+    """External id of the instance or request that the form is about; None for something new."""
     dependencies: tuple[Asked, ...] = ()
     teams: tuple[str, ...] = ()
     description: str | None = None
     deprecated: bool = False
     replaced_by: str | None = None
-
-    fields: tuple[BaseField, ...] = ()
-    """All fields in the order of the form."""
-    controllers: frozenset[str] = frozenset()
-    """The fields that a condition of another one looks at."""
-    drawings: Drawings = field(default_factory=Drawings, compare=False, repr=False)
+    notes: tuple[str, ...] = ()
+    """Paragraphs before the first question, as safe markup."""
+    given: Mapping[str, Json] = field(default_factory=dict)
+    """What the form is prefilled with, over the defaults."""
+    confirmed_by: str | None = None
+    """The name that must be typed before what the form orders is done."""
 
     @property
     def subject(self) -> str:
         """What drafts are kept by."""
-        return f"{self.kind}:{self.name}"
+        whole = f"{self.kind}:{self.name}"
+        return whole if self.about is None else f"{whole}:{self.purpose}:{self.about}"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The form's own part, then its components'."""
+        return (self.own, *self.components)
+
+    @property
+    def fields(self) -> tuple[BaseField, ...]:
+        """The fields of the form's own part."""
+        return self.own.fields
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the form orders something new: it asks for name, team and connections."""
+        return self.purpose == "request"
+
+    @property
+    def has_summary(self) -> bool:
+        """Whether its last page sums up what was entered."""
+        return bool(self.components)
+
+    def every_field(self) -> Iterator[tuple[Part, BaseField]]:
+        """Yield each field with the part that it belongs to."""
+        for part in self.parts:
+            for one in part.fields:
+                yield part, one
+
+    def secrets(self) -> frozenset[str]:
+        """Return the qualified names of all secret fields."""
+        return frozenset(
+            part.name_of(one) for part, one in self.every_field() if isinstance(one, SecretField)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
     """What stands in a form: None for a field that was emptied, nothing for one not seen yet.
 
-    `texts` names the values that are still text as typed.
+    `texts` names the values that are still text as typed; `chosen` holds what was said of the
+    components that one may choose.
     """
 
     instance_name: str | None = None
@@ -97,158 +123,126 @@ class Filled:
     dependencies: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Json] = field(default_factory=dict)
     texts: frozenset[str] = frozenset()
+    chosen: Mapping[str, bool] = field(default_factory=dict)
+    confirmation: str | None = None
 
-    def over(self, earlier: "Filled", *, head: bool) -> "Filled":
-        """Return these entries of one page laid over what the others hold.
-
-        `head`: the page asked for name, team and dependencies.
-        """
-        source = self if head else earlier
+    def over(self, defaults: "Filled") -> "Filled":
+        """Return these entries, and the defaults of what was not seen when they were made."""
         return replace(
-            source,
-            values={**earlier.values, **self.values},
-            texts=(earlier.texts - self.values.keys()) | self.texts,
+            self,
+            values={**defaults.values, **self.values},
+            chosen={**defaults.chosen, **self.chosen},
         )
+
+    def differs(self, other: "Filled") -> bool:
+        """Tell whether somebody has entered something, whatever type Slack brings it back in."""
+        return _said(self) != _said(other)
+
+
+def _said(filled: Filled) -> tuple[Json, ...]:
+    values = {
+        name: [str(one) for one in value] if isinstance(value, list | tuple) else str(value)
+        for name, value in filled.values.items()
+        if value is not None and value is not False and value not in ("", [])
+    }
+    chosen = {key for key, on in filled.chosen.items() if on}
+    return filled.instance_name, filled.team, dict(filled.dependencies), values, chosen
 
 
 def form_of(
-    details: CatalogDetails, actor: Actor, narrowed: Mapping[str, Sequence[Json]] | None = None
+    details: CatalogDetails,
+    actor: Actor,
+    narrowed: Mapping[str, Sequence[Json]] | None = None,
+    components: Sequence[tuple[ComponentForm, Mapping[str, Sequence[Json]]]] = (),
 ) -> Form:
     """Return the form of a catalog item or bundle as `actor` is asked to fill it.
 
-    `narrowed`: the values that the limits of the person's teams leave them, by field.
+    `narrowed`: the values that the limits of the person's teams leave them, by field; each of a
+    bundle's `components` comes with its own.
     """
     entry = details.entry
-    outline = _outline(_Document.of(details, narrowed or {}))
     return Form(
         kind=entry.kind,
         name=entry.name,
         title=entry.display_name,
         version=entry.version,
         content_hash=details.content_hash,
-        sections=outline.sections,
+        own=part_of(details, narrowed or {}),
+        components=tuple(component_part(one, limits) for one, limits in components),
         dependencies=tuple(_asked(dependency) for dependency in details.dependencies),
         teams=actor.teams,
         description=entry.description,
         deprecated=entry.lifecycle == DEPRECATED,
         replaced_by=entry.replaced_by,
-        fields=outline.fields,
-        controllers=outline.controllers,
-        drawings=outline.drawings,
     )
 
 
 def untouched(form: Form, actor: Actor) -> Filled:
-    """Return what stands in a form that nobody has touched: the defaults, the one team."""
+    """Return what stands in a form that nobody has touched: defaults, what is given, the one team."""
     around = Surroundings(clock=Clock(user_zone=actor.time_zone))
-    written = {one.name: one.default for one in form.fields if one.default is not None}
-    values = {**written, **default_values(form.fields, around).values}
-    return Filled(team=form.teams[0] if len(form.teams) == 1 else None, values=values)
+    values: dict[str, Json] = {}
+    for part in form.parts:
+        written = {one.name: one.default for one in part.fields if one.default is not None}
+        known = {**written, **default_values(part.fields, around).values}
+        values |= {
+            qualified(part.key, name): value
+            for name, value in known.items()
+            if name not in part.fixed
+        }
+    chosen = {
+        part.key: part.switch.at_first
+        for part in form.components
+        if part.switch is not None and part.switch.is_chosen
+    }
+    return Filled(
+        team=form.teams[0] if len(form.teams) == 1 else None,
+        values={**values, **form.given},
+        chosen=chosen,
+    )
 
 
 def shown(form: Form, filled: Filled) -> frozenset[str]:
-    """Return the names of the fields that are asked, given what stands in the form."""
-    if not form.controllers:
-        return frozenset(one.name for one in form.fields if not one.hidden)
-    given = {one.name: filled.values.get(one.name) for one in form.fields if _is_asked(one)}
-    checked = check_values(form.fields, given, texts=filled.texts & given.keys(), partial=True)
+    """Return the qualified names of the fields that are asked, given what stands in the form."""
+    on = enabled(form, filled)
     return frozenset(
-        one.name for one in form.fields if one.name not in checked.dropped and not one.hidden
+        name
+        for part in form.parts
+        if part.switch is None or part.key in on
+        for name in _shown_of(part, filled)
     )
 
 
-def submission(
-    form: Form, filled: Filled, *, idempotency_key: str | None, origin_channel: str | None
-) -> Submission:
-    """Return what the engine is handed: only fields that are asked."""
-    asked = shown(form, filled)
-    given = {
-        one.name: filled.values.get(one.name)
-        for one in form.fields
-        if one.name in asked and _is_asked(one)
-    }
-    bundle = form.kind == "CatalogBundle"
-    return Submission(
-        parameters=given,
-        item=None if bundle else form.name,
-        bundle=form.name if bundle else None,
-        instance_name=filled.instance_name,
-        team=filled.team,
-        dependencies=filled.dependencies,
-        texts=filled.texts & given.keys(),
-        content_hash=form.content_hash,
-        idempotency_key=idempotency_key,
-        origin_channel=origin_channel,
-    )
+def enabled(form: Form, filled: Filled) -> frozenset[str]:
+    """Return the components that are ordered, given what stands in the form."""
+    if not form.components:
+        return frozenset()
+    own = _checked(form.own, filled)
+    return frozenset(part.key for part in form.components if _is_on(part, filled, own))
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
-    """A presentation as some people see it, told apart by its document, what it says, and to whom."""
-
-    kind: str
-    name: str
-    content_hash: str
-    written: int
-    presentation: Mapping[str, Json] = field(compare=False)
-    narrowed: Mapping[str, Sequence[Json]] = field(compare=False)
-
-    @classmethod
-    def of(cls, details: CatalogDetails, narrowed: Mapping[str, Sequence[Json]]) -> "_Document":
-        entry, presentation = details.entry, details.presentation
-        written = hash((repr(presentation), repr(sorted(narrowed.items()))))
-        return cls(entry.kind, entry.name, details.content_hash, written, presentation, narrowed)
+def _is_on(part: Part, filled: Filled, own: Checked) -> bool:
+    switch = part.switch
+    if switch is None or switch.always:
+        return True
+    if switch.condition is not None:
+        return holds(switch.condition, own.values, own.dropped)
+    return filled.chosen.get(part.key, switch.at_first)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outline:
-    """What a form is for everybody."""
-
-    sections: tuple[Section, ...]
-    fields: tuple[BaseField, ...]
-    controllers: frozenset[str]
-    drawings: Drawings
+def _shown_of(part: Part, filled: Filled) -> Iterator[str]:
+    dropped = _checked(part, filled).dropped if part.controllers else frozenset()
+    for one in part.fields:
+        if not one.hidden and one.name not in dropped and one.name not in part.fixed:
+            yield part.name_of(one)
 
 
-@lru_cache(maxsize=OUTLINES)
-def _outline(document: _Document) -> _Outline:
-    sections = tuple(
-        Section(part.heading, tuple(_narrowed(one, document.narrowed) for one in part.fields))
-        for part in _sections(load_presentation(document.presentation))
-    )
-    fields = tuple(one for section in sections for one in section.fields)
-    looked_at = (name for one in fields if one.conditional for name in one.conditional.names())
-    return _Outline(sections, fields, frozenset(looked_at), Drawings())
-
-
-def _narrowed(one: BaseField, narrowed: Mapping[str, Sequence[Json]]) -> BaseField:
-    """Return the field with the options that are left; of a fetched list the menu leaves them out."""
-    if one.name not in narrowed or not isinstance(one, SelectionField | MultiselectField):
-        return one
-    around = Surroundings(narrowed=narrowed)
-    left = None if one.options_from else allowed_options(one, around)
-    if not left:
-        return one
-    kept = default_values([one], around).values
-    return one.model_copy(
-        update={
-            "oneof" if isinstance(one, SelectionField) else "options": tuple(left),
-            "default": one.default if one.name in kept else None,
-        }
-    )
-
-
-def _sections(presentation: Presentation | BundlePresentation) -> Iterator[Section]:
-    grouped = presentation.groups or ()
-    loose = presentation.all_fields[: len(presentation.all_fields) - sum(map(_size, grouped))]
-    if loose:
-        yield Section(None, loose)
-    for group in grouped:
-        yield Section(group.heading, group.fields)
-
-
-def _size(group: Any) -> int:
-    return len(group.fields)
+def _checked(part: Part, filled: Filled) -> Checked:
+    """Judge what stands in a part so far; what the bundle fixes counts as entered."""
+    taken = {one.name: part.name_of(one) for one in part.fields if part.takes(one)}
+    given = {name: filled.values.get(whole) for name, whole in taken.items()}
+    texts = frozenset(name for name, whole in taken.items() if whole in filled.texts)
+    raw = {**part.fixed, **given}
+    return check_values(part.fields, raw, texts=texts, partial=True)
 
 
 def _asked(dependency: Mapping[str, Json]) -> Asked:
@@ -258,8 +252,3 @@ def _asked(dependency: Mapping[str, Json]) -> Asked:
         version=dependency.get("version"),
         required=bool(dependency.get("required", True)),
     )
-
-
-def _is_asked(one: BaseField) -> bool:
-    """Tell whether a person may fill the field in; else its default is stored."""
-    return not one.hidden and not one.readonly

@@ -7,10 +7,19 @@ that was asked and left empty is None, one that was not asked is absent.
 from collections.abc import Mapping
 from typing import Any
 
-from bot.forms.fields import block_id, is_text, read_field
+from bot.forms.fields import is_text, read_field
 from bot.forms.form import Filled, Form
-from bot.forms.pages import DEPENDENCY, NAME_BLOCK, TEAM_BLOCK
-from engine import BaseField, SecretField
+from bot.forms.heads import choosable
+from bot.forms.places import (
+    CHOICE_BLOCK,
+    CONFIRMATION_BLOCK,
+    NAME_BLOCK,
+    TEAM_BLOCK,
+    dependency_place,
+    place_of,
+    prefix_of,
+)
+from engine import SecretField
 
 View = Mapping[str, Any]
 
@@ -19,18 +28,17 @@ def read_view(form: Form, view: View, earlier: Filled) -> Filled:
     """Return what stands in the form: this view's entries over `earlier` pages'."""
     asked = asked_by(view)
     values = view.get("state", {}).get("values") or {}
-    fields = [one for one in form.fields if block_id(one.name) in asked]
-    entered = {one.name: _entered(one, values, earlier) for one in fields}
-    texts = frozenset(one.name for one in fields if is_text(one) and entered[one.name] is not None)
-    head = NAME_BLOCK in asked
-    page = Filled(
-        instance_name=_entry(values, NAME_BLOCK).get("value") or None,
+    entered, texts = _fields(form, values, asked, earlier)
+    name, typed = earlier.instance_name, earlier.confirmation
+    return Filled(
+        instance_name=_text(values, NAME_BLOCK) if NAME_BLOCK in asked else name,
         team=_choice(values, TEAM_BLOCK) if TEAM_BLOCK in asked else earlier.team,
-        dependencies=_dependencies(form, values),
-        values=entered,
-        texts=texts,
+        dependencies=_dependencies(form, values, asked, earlier),
+        values={**earlier.values, **entered},
+        texts=(earlier.texts - entered.keys()) | texts,
+        chosen=_chosen(form, values) if CHOICE_BLOCK in asked else earlier.chosen,
+        confirmation=_text(values, CONFIRMATION_BLOCK) if CONFIRMATION_BLOCK in asked else typed,
     )
-    return page.over(earlier, head=head)
 
 
 def asked_by(view: View) -> frozenset[str]:
@@ -40,29 +48,57 @@ def asked_by(view: View) -> frozenset[str]:
     )
 
 
-def _entered(one: BaseField, values: Mapping[str, Any], earlier: Filled) -> Any:
-    """Return a field's entry; a secret that was entered before is kept if left empty."""
-    value = read_field(one, values)
-    if value is None and isinstance(one, SecretField):
-        return earlier.values.get(one.name)
-    return value
+def entry_of(view: View, block: str) -> Mapping[str, Any]:
+    """Return the entry of one block of a view; empty where nothing was entered."""
+    return _entry(view.get("state", {}).get("values") or {}, block)
 
 
-def _dependencies(form: Form, values: Mapping[str, Any]) -> dict[str, str]:
+def _fields(
+    form: Form, values: Mapping[str, Any], asked: frozenset[str], earlier: Filled
+) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return the entries of the fields asked, and which of them are text as typed.
+
+    A secret that was entered before is kept if left empty.
+    """
+    entered: dict[str, Any] = {}
+    texts = set()
+    for part, one in form.every_field():
+        name = part.name_of(one)
+        if place_of(name) not in asked:
+            continue
+        entered[name] = read_field(one, values, prefix=prefix_of(part.key))
+        if entered[name] is None and isinstance(one, SecretField):
+            entered[name] = earlier.values.get(name)
+        if is_text(one) and entered[name] is not None:
+            texts.add(name)
+    return entered, frozenset(texts)
+
+
+def _dependencies(
+    form: Form, values: Mapping[str, Any], asked: frozenset[str], earlier: Filled
+) -> dict[str, str]:
     chosen = {
-        asked.name: _choice(values, block_id(asked.name, DEPENDENCY)) for asked in form.dependencies
+        one.name: _choice(values, place)
+        if (place := dependency_place(one.name)) in asked
+        else earlier.dependencies.get(one.name)
+        for one in form.dependencies
     }
     return {name: value for name, value in chosen.items() if value}
+
+
+def _chosen(form: Form, values: Mapping[str, Any]) -> dict[str, bool]:
+    """Return which of the components that one may choose were chosen."""
+    picked = {one["value"] for one in _entry(values, CHOICE_BLOCK).get("selected_options") or ()}
+    return {key: value in picked for value, key in choosable(form).items()}
+
+
+def _text(values: Mapping[str, Any], block: str) -> str | None:
+    return _entry(values, block).get("value") or None
 
 
 def _choice(values: Mapping[str, Any], block: str) -> str | None:
     chosen = _entry(values, block).get("selected_option")
     return str(chosen["value"]) if chosen else None
-
-
-def entry_of(view: View, block: str) -> Mapping[str, Any]:
-    """Return the entry of one block of a view; empty where nothing was entered."""
-    return _entry(view.get("state", {}).get("values") or {}, block)
 
 
 def _entry(values: Mapping[str, Any], block: str) -> Mapping[str, Any]:

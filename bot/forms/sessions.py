@@ -11,13 +11,13 @@ lost when the process dies: the row and Slack's view are all there is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bot.forms.form import Filled, Form
-from engine import Actor, Engine, SecretField
+from engine import Actor, Engine
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the state's shape; a row of another one counts as expired."""
 
 
@@ -39,14 +39,16 @@ async def keep(
     with_secrets: bool = True,
 ) -> str:
     """Keep what stands in the form; returns the id under which it is found again."""
-    secrets = _secrets(form, filled)
+    hidden = form.secrets()
+    secrets = {name: filled.values[name] for name in hidden if filled.values.get(name)}
     state = {
         "version": VERSION,
         "instance_name": filled.instance_name,
         "team": filled.team,
         "dependencies": dict(filled.dependencies),
-        "values": {name: value for name, value in filled.values.items() if name not in secrets},
+        "values": {name: value for name, value in filled.values.items() if name not in hidden},
         "texts": sorted(filled.texts),
+        "chosen": dict(filled.chosen),
     }
     return await engine.keep_form(
         actor, form.subject, state, secrets if with_secrets else {}, session_id
@@ -59,30 +61,19 @@ async def find(engine: Engine, actor: Actor, session_id: str) -> Kept | None:
 
 
 async def draft(engine: Engine, actor: Actor, form: Form) -> Kept | None:
-    """Return the person's draft of a form, without secrets."""
+    """Return the person's draft of a form, without secrets and without what it does not ask."""
     kept = _kept(await engine.form_draft(actor, form.subject))
     if kept is None:
         return None
-    known = {one.name for one in form.fields if not isinstance(one, SecretField)}
+    known = {part.name_of(one) for part, one in form.every_field()} - form.secrets()
     values = {name: value for name, value in kept.filled.values.items() if name in known}
-    filled = Filled(
-        kept.filled.instance_name,
-        kept.filled.team,
-        kept.filled.dependencies,
-        values,
-        kept.filled.texts & values.keys(),
-    )
-    return Kept(kept.session_id, filled)
+    texts = kept.filled.texts & values.keys()
+    return Kept(kept.session_id, replace(kept.filled, values=values, texts=texts))
 
 
 async def forget(engine: Engine, actor: Actor, form: Form) -> None:
     """Forget the person's drafts of a form."""
     await engine.forget_forms(actor, form.subject)
-
-
-def _secrets(form: Form, filled: Filled) -> dict[str, Any]:
-    names = {one.name for one in form.fields if isinstance(one, SecretField)}
-    return {name: value for name, value in filled.values.items() if name in names and value}
 
 
 def _kept(found: tuple[str, Mapping[str, Any], Mapping[str, Any]] | None) -> Kept | None:
@@ -95,5 +86,6 @@ def _kept(found: tuple[str, Mapping[str, Any], Mapping[str, Any]] | None) -> Kep
         state["dependencies"],
         {**state["values"], **secrets},
         frozenset(state["texts"]),
+        state["chosen"],
     )
     return Kept(session_id, filled)

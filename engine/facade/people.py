@@ -8,14 +8,19 @@ from typing import Any
 from engine.facade.core import Core
 from engine.people import directory
 from engine.people.directory import Profile
+from engine.people.permissions import Action
+from engine.requests import views
+from engine.requests.pinned import document_of
 from engine.results import (
     Actor,
+    CatalogDetails,
     Source,
 )
 from engine.store import (
     form_sessions,
 )
 from engine.store.pool import (
+    Connection,
     transaction,
 )
 
@@ -41,6 +46,15 @@ class PeopleVerbs(Core):
         """Say whether Slack must be asked again about a person."""
         async with transaction(self._pool) as connection:
             return await directory.is_stale(connection, user_id)
+
+    async def pinned_document(self, actor: Actor, request_id: str) -> CatalogDetails:
+        """Return a request's document as it stood when the request was made, for a form to resume it."""
+
+        async def read(connection: Connection) -> CatalogDetails:
+            row = await views.find(connection, actor, request_id, Action.RESUME)
+            return document_of(row.plan, mark=row.request_id)
+
+        return await self._transact(read, actor)
 
     async def keep_form(
         self,

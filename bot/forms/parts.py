@@ -1,0 +1,220 @@
+"""What one document asks: its own part of a form, or the part of a component of a bundle.
+
+A part is the same for everybody whose teams have the same limits, so it is outlined once and kept.
+Within a form a field goes by its qualified name: `size` in the document's own part,
+`database.size` in the part of the component `database`. The last dot parts the two, since a field's
+name has none.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Final
+
+from bot.forms.drawing import Drawings
+from engine import (
+    BaseField,
+    BundlePresentation,
+    CatalogDetails,
+    ComponentForm,
+    Condition,
+    MultiselectField,
+    Presentation,
+    SelectionField,
+    Surroundings,
+    allowed_options,
+    default_values,
+    load_presentation,
+)
+
+Json = Any
+
+OUTLINES: Final = 512
+"""Parts that are kept outlined in a process."""
+
+OWN: Final = ""
+"""Key of a document's own part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Fields under one heading; no heading where the document has no groups."""
+
+    heading: str | None
+    fields: tuple[BaseField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Whether a component is ordered: always, by a condition over the bundle's fields, or as chosen."""
+
+    always: bool
+    at_first: bool = False
+    condition: Condition | None = None
+    about: str | None = None
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the person chooses."""
+        return not self.always and self.condition is None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Everything that one document asks; `key` is the component's name, OWN for the form's own."""
+
+    key: str
+    title: str
+    details: CatalogDetails = field(compare=False, repr=False)
+    """The document that asks."""
+    sections: tuple[Section, ...]
+    fields: tuple[BaseField, ...]
+    """All fields in the order of the form, those with a fixed value too."""
+    controllers: frozenset[str]
+    """The fields that a condition looks at."""
+    fixed: Mapping[str, Json] = field(default_factory=dict)
+    """What is given by the bundle and not asked, as written: values, or templates."""
+    switch: Switch | None = None
+    kept: frozenset[str] = frozenset()
+    """Secrets that are known already, and stay as they are where they are left empty."""
+    drawings: Drawings = field(default_factory=Drawings, compare=False, repr=False)
+
+    def name_of(self, one: BaseField) -> str:
+        """Return a field's qualified name."""
+        return qualified(self.key, one.name)
+
+    def takes(self, one: BaseField) -> bool:
+        """Tell whether a person may fill the field in; else what is stored is given."""
+        return not one.hidden and not one.readonly and one.name not in self.fixed
+
+
+def qualified(key: str, name: str) -> str:
+    """Return the name of a field within the whole form."""
+    return f"{key}.{name}" if key else name
+
+
+def part_of(details: CatalogDetails, narrowed: Mapping[str, Sequence[Json]]) -> Part:
+    """Return a document's own part; `narrowed`: what limits leave of a field's values, by field."""
+    title = details.entry.display_name
+    return replace(_part(_Document.of(details, narrowed, OWN, {}, title)), details=details)
+
+
+def component_part(component: ComponentForm, narrowed: Mapping[str, Sequence[Json]]) -> Part:
+    """Return the part of a bundle's component."""
+    title, details = component.display_name, component.details
+    document = _Document.of(details, narrowed, component.name, component.fixed, title)
+    switch = Switch(
+        component.required,
+        component.enabled,
+        component.enabled_when,
+        details.entry.description,
+    )
+    return replace(_part(document), switch=switch, details=details)
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A presentation as some people see it, told apart by its place, what it says, and to whom."""
+
+    kind: str
+    name: str
+    content_hash: str
+    key: str
+    title: str
+    written: int
+    details: CatalogDetails = field(compare=False)
+    narrowed: Mapping[str, Sequence[Json]] = field(compare=False)
+    fixed: Mapping[str, Json] = field(compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        details: CatalogDetails,
+        narrowed: Mapping[str, Sequence[Json]],
+        key: str,
+        fixed: Mapping[str, Json],
+        title: str,
+    ) -> "_Document":
+        entry, presentation = details.entry, details.presentation
+        said = (repr(presentation), repr(sorted(narrowed.items())), repr(sorted(fixed.items())))
+        return cls(
+            entry.kind,
+            entry.name,
+            details.content_hash,
+            key,
+            title,
+            hash(said),
+            details,
+            narrowed,
+            fixed,
+        )
+
+
+@lru_cache(maxsize=OUTLINES)
+def _part(document: _Document) -> Part:
+    rendered = frozenset(name for name, value in document.fixed.items() if _is_template(value))
+    sections = tuple(
+        Section(part.heading, tuple(_as_asked(one, document, rendered) for one in part.fields))
+        for part in _sections(load_presentation(document.details.presentation))
+    )
+    fields = tuple(one for section in sections for one in section.fields)
+    looked_at = (name for one in fields if one.conditional for name in one.conditional.names())
+    return Part(
+        document.key,
+        document.title,
+        document.details,
+        sections,
+        fields,
+        frozenset(looked_at),
+        document.fixed,
+        drawings=Drawings(document.key),
+    )
+
+
+def _as_asked(one: BaseField, document: _Document, rendered: frozenset[str]) -> BaseField:
+    """Return a field as these people are asked it.
+
+    Where its condition looks at a value that only the submission will render, nobody can tell yet
+    whether it counts: it is asked, and may be left empty.
+    """
+    if one.conditional and not rendered.isdisjoint(one.conditional.names()):
+        one = one.model_copy(update={"conditional": None, "required": False})
+    return _narrowed(one, document.narrowed)
+
+
+def _narrowed(one: BaseField, narrowed: Mapping[str, Sequence[Json]]) -> BaseField:
+    """Return the field with the options that are left; of a fetched list the menu leaves them out."""
+    if one.name not in narrowed or not isinstance(one, SelectionField | MultiselectField):
+        return one
+    around = Surroundings(narrowed=narrowed)
+    left = None if one.options_from else allowed_options(one, around)
+    if not left:
+        return one
+    kept = default_values([one], around).values
+    return one.model_copy(
+        update={
+            "oneof" if isinstance(one, SelectionField) else "options": tuple(left),
+            "default": one.default if one.name in kept else None,
+        }
+    )
+
+
+def _sections(presentation: Presentation | BundlePresentation) -> Iterator[Section]:
+    grouped = presentation.groups or ()
+    loose = presentation.all_fields[: len(presentation.all_fields) - sum(map(_size, grouped))]
+    if loose:
+        yield Section(None, loose)
+    for group in grouped:
+        yield Section(group.heading, group.fields)
+
+
+def _size(group: Any) -> int:
+    return len(group.fields)
+
+
+def _is_template(value: Json) -> bool:
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, Mapping):
+        return any(_is_template(one) for one in value.values())
+    return isinstance(value, list | tuple) and any(_is_template(one) for one in value)

@@ -1,0 +1,63 @@
+"""The last page of a bundle's form: everything that was entered, and what it will do."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from bot.forms.form import Filled, Form, enabled, shown
+from bot.forms.parts import Part
+from bot.messages import asking, notices
+from bot.messages.blocks import Block, divider, section
+from bot.messages.values import value_in_words
+from engine import SECRET_DOTS, BaseField, Option, RequestView, SecretField
+
+Json = Any
+
+PARTS: Final = 60
+"""Parts that one page tells of; Slack takes a hundred blocks."""
+
+
+def summary(form: Form, filled: Filled, dry_run: RequestView | None) -> list[Block]:
+    """Return what the summary shows; `dry_run` is the request as it would be."""
+    on = enabled(form, filled)
+    told = [part for part in form.parts if part.switch is None or part.key in on]
+    asked = shown(form, filled)
+    blocks = [section(asking.LOOK_IT_OVER)]
+    if filled.instance_name or filled.team:
+        blocks.append(section(asking.entered(form.title, list(_head(filled)))))
+    for part in told[:PARTS]:
+        title = asking.ANSWERS if part.switch is None else part.title
+        blocks.append(section(asking.entered(title, list(_lines(part, filled, asked)))))
+    if len(told) > PARTS:
+        blocks.append(section(asking.and_more(len(told) - PARTS)))
+    if dry_run is not None:
+        blocks += [divider(), section(asking.will_run(dry_run))]
+    return blocks
+
+
+def _head(filled: Filled) -> Iterator[tuple[str, str]]:
+    if filled.instance_name:
+        yield notices.INSTANCE_NAME, filled.instance_name
+    if filled.team:
+        yield notices.TEAM, filled.team
+    yield from filled.dependencies.items()
+
+
+def _lines(part: Part, filled: Filled, asked: frozenset[str]) -> Iterator[tuple[str, str]]:
+    for one in part.fields:
+        name = part.name_of(one)
+        if one.name in part.fixed:
+            yield one.title, value_in_words(part.fixed[one.name])
+        elif name in asked:
+            value = filled.values.get(name) if part.takes(one) else one.default
+            yield one.title, _in_words(one, value)
+
+
+def _in_words(one: BaseField, value: Json) -> str:
+    """Return a value as the form showed it: an option by its label, a secret as dots."""
+    if isinstance(one, SecretField):
+        return SECRET_DOTS if value else value_in_words(None)
+    choices: tuple[Option, ...] = getattr(one, "choices", ())
+    labels = {choice.text: choice.title for choice in choices}
+    values = value if isinstance(value, list | tuple) else [value]
+    words = [labels.get(str(each), value_in_words(each)) for each in values]
+    return ", ".join(words) or value_in_words(None)
