@@ -10,7 +10,7 @@ from bot.messages import card, directs, home, lists, menus, notices, service
 from bot.messages.blocks import modal
 from bot.messages.lists import Query
 from engine import NotFound, not_yours
-from handlers import forms, pages, recovery, services
+from handlers import decommission, forms, operations, pages, recovery, services
 
 
 def register(app: AsyncApp, bot: Services) -> None:
@@ -68,22 +68,18 @@ async def _service(call: Call) -> None:
 
 
 async def _update(call: Call) -> None:
-    from handlers import operations
     await operations.open_picker(call, call.value, "update")
 
 
 async def _upgrade(call: Call) -> None:
-    from handlers import operations
     await operations.open_picker(call, call.value, "upgrade")
 
 
 async def _operations(call: Call) -> None:
-    from handlers import operations
     await operations.open_picker(call, call.value, None)
 
 
 async def _decommission(call: Call) -> None:
-    from handlers import decommission
     await decommission.open_form(call, call.value)
 
 

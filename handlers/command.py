@@ -11,7 +11,7 @@ from bot.listening import Call, listener
 from bot.messages import menus, notices
 from bot.messages.lists import Query
 from engine import InvalidInput, did_you_mean, quoted
-from handlers import approvals, forms, pages, recovery, services
+from handlers import approvals, decommission, forms, operations, pages, recovery, services
 from handlers.words import Words, known_options, split
 
 COMMAND: Final = "/pao"
@@ -104,16 +104,13 @@ async def _upgrade(call: Call, words: Words) -> None:
 async def _operation(call: Call, words: Words, kind: Literal["update", "upgrade"]) -> None:
     instance_id = words.need(0, "a service's id", f"{kind} <si-id> [name]")
     if (name := words.after(1)) is not None:
-        from handlers import operations
         await operations.open_form(call, instance_id, kind, name)
     else:
-        from handlers import operations
         await operations.open_picker(call, instance_id, kind)
 
 
 async def _decommission(call: Call, words: Words) -> None:
     instance_id = words.need(0, "a service's id", "decommission <si-id>")
-    from handlers import decommission
     await decommission.open_form(call, instance_id)
 
 
