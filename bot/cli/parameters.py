@@ -1,6 +1,7 @@
 """Parameters from the command line: `--params FILE` first, then each `--param k=v`, which wins.
 
 Values of `--param` stay text: the field's type reads them, in the engine, by the same check that a form uses.
+`--param component.field=v` is a value of a bundle's component.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ LARGEST_FILE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the command line gave: `texts` names the values that are text still to be read."""
+    """What the command line gave: `texts` names the values that are text still to be read.
+
+    `components` are as in a file: {name: {enabled, parameters}}; their texts are named `name.field`.
+    """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     texts: frozenset[str] = frozenset()
@@ -43,17 +47,24 @@ class ParameterOptions:
         """Whether neither was given."""
         return not (self.file or self.params)
 
-    def read(self, secret_names: Collection[str] = ()) -> Given:
-        """Return the parameters of both options.
+    def read(self, secret_names: Collection[str] = (), components: Collection[str] = ()) -> Given:
+        """Return the parameters of both options; `components`: the names that may stand before a dot.
 
         InvalidInput for what is no `k=v`, for a file that cannot be read, and for a secret that
         stands on the command line itself, where the process list and the shell's history keep it.
         """
         document = _document(self.file) if self.file else {}
         dependencies = _mapping(document.pop("dependencies", None), "dependencies")
-        components = _mapping(document.pop("components", None), "components")
+        chosen = _components(document.pop("components", None))
         texts = _texts(self.params, secret_names)
-        return Given({**document, **texts}, frozenset(texts), dependencies, components)
+        own = {}
+        for name, value in texts.items():
+            component, dot, field_name = name.partition(".")
+            if dot and component in components:
+                chosen.setdefault(component, {}).setdefault("parameters", {})[field_name] = value
+            else:
+                own[name] = value
+        return Given({**document, **own}, frozenset(texts), dependencies, chosen)
 
 
 def parameter_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -134,6 +145,18 @@ def _mapping(value: Any, name: str) -> dict[str, Any]:
             f"`{name}` is not a mapping", "it maps names to what is chosen for them", field=name
         )
     return value
+
+
+def _components(value: Any) -> dict[str, dict[str, Any]]:
+    """Return a file's components, each with a mapping of its own."""
+    chosen = {}
+    for name, component in _mapping(value, "components").items():
+        where = f"components.{name}"
+        own = dict(_mapping(component, where))
+        if "parameters" in own:
+            own["parameters"] = dict(_mapping(own["parameters"], f"{where}.parameters"))
+        chosen[name] = own
+    return chosen
 
 
 def _standard_input() -> str:

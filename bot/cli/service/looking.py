@@ -1,4 +1,4 @@
-"""`pao service`: look at running services, who needs whom, what may be done to them."""
+"""Looking at services: lists, one of them, its history, who needs whom."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Literal, get_args
 import click
 
 from bot.cli.acting import acting, as_option
-from bot.cli.command import Invocation, group
-from bot.cli.errors import DONE, NO
-from bot.cli.output import lines, printable, table
+from bot.cli.command import Invocation, command
+from bot.cli.output import lines, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine import DecommissionCheck, DependencyView, InstanceView
+    from engine import DependencyView, InstanceView, MemberView
 
 Direction = Literal["providers", "dependents", "both"]
-
-service = group("service", "Look at running services, change and retire them.")
 
 COLUMNS = [
     "instance_id",
@@ -50,27 +47,19 @@ HISTORY_COLUMNS = [
     "rollback_available",
 ]
 TIMELINE_COLUMNS = ["at", "kind", "request_id", "data"]
-OPERATION_COLUMNS = [
-    "operation_type",
-    "operation_name",
-    "operation_version",
-    "eligible",
-    "destructive",
-    "downtime_required",
-    "reason",
-]
-BLOCKING_COLUMNS = [
+MEMBER_COLUMNS = [
     "instance_id",
     "instance_name",
     "instance_state",
-    "dependency_type",
-    "owner_team",
-    "owner_user_id",
-    "needs",
+    "catalog_item",
+    "catalog_version",
+    "component_name",
+    "member_role",
+    "is_required",
 ]
 
 
-@service.command("list")
+@command("list")
 @click.argument("words", nargs=-1)
 @click.option(
     "--scope", type=click.Choice(["mine", "team", "all"]), default="all", show_default=True
@@ -109,7 +98,7 @@ async def list_(
         invocation.output.note(f"More: --cursor {page.next_cursor}")
 
 
-@service.command("get")
+@command("get")
 @click.argument("instance_id")
 @as_option
 async def get(invocation: Invocation, *, instance_id: str, user_id: str | None) -> None:
@@ -119,7 +108,7 @@ async def get(invocation: Invocation, *, instance_id: str, user_id: str | None) 
     invocation.output.record(asdict(view), text=_view_text(view))
 
 
-@service.command("history")
+@command("history")
 @click.argument("instance_id")
 @click.option("--timeline", is_flag=True, help="Everything that happened to it, oldest first.")
 @as_option
@@ -142,7 +131,7 @@ async def history(
     )
 
 
-@service.command("dependencies")
+@command("dependencies")
 @click.argument("instance_id")
 @click.option(
     "--direction",
@@ -176,37 +165,6 @@ async def dependencies(
     )
 
 
-@service.command("operations")
-@click.argument("instance_id")
-@as_option
-async def operations(invocation: Invocation, *, instance_id: str, user_id: str | None) -> None:
-    """Show which updates and upgrades a service may get, and why not the others."""
-    async with invocation.engine() as engine:
-        found = await engine.instance_operations(await acting(engine, user_id), instance_id)
-    invocation.output.rows(
-        [asdict(operation) for operation in found],
-        OPERATION_COLUMNS,
-        empty="The catalog has no update or upgrade for it.",
-    )
-
-
-@service.command("decommission")
-@click.argument("instance_id")
-@click.option(
-    "--check", is_flag=True, required=True, help="Ask only; exit 0 when it may go, else 1."
-)
-@as_option
-async def decommission(
-    invocation: Invocation, *, instance_id: str, check: bool, user_id: str | None
-) -> int:
-    """Ask whether a service may go, and who stands in the way."""
-    del check
-    async with invocation.engine() as engine:
-        answer = await engine.can_decommission(await acting(engine, user_id), instance_id)
-    invocation.output.record(asdict(answer), text=_check_text(answer))
-    return DONE if answer.can_decommission else NO
-
-
 def _view_text(view: InstanceView) -> str:
     facts = {
         key: getattr(view, key)
@@ -231,6 +189,9 @@ def _view_text(view: InstanceView) -> str:
         _section("Parameters", lines(view.deployment_parameters)),
         _section("Resources", _resources(view)),
         _section("Dependencies", _dependencies(view.dependencies)),
+        _section("Members", _members(view.members)),
+        _section("Member of", _members(view.bundles)),
+        _section("After the change that failed", _aftermath(view)),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -249,9 +210,19 @@ def _dependencies(found: Sequence[DependencyView]) -> str:
     return table(rows, DEPENDENCY_COLUMNS) if rows else ""
 
 
-def _check_text(answer: DecommissionCheck) -> str:
-    if answer.can_decommission:
-        return "It may be decommissioned: nothing needs it."
-    text = f"It may not be decommissioned: {printable(answer.reason or '')}."
-    rows = list(answer.blocking_instances)
-    return f"{text}\n\n{table(rows, BLOCKING_COLUMNS)}" if rows else text
+def _members(found: Sequence[MemberView]) -> str:
+    return table([asdict(member) for member in found], MEMBER_COLUMNS) if found else ""
+
+
+def _aftermath(view: InstanceView) -> str:
+    """Return what a failed update or upgrade left, and what was asked against what there is."""
+    if view.failed_request_id is None:
+        return ""
+    facts = {
+        "request": view.failed_request_id,
+        "instance_usable": view.instance_usable,
+        "update_repeatable": view.update_repeatable,
+    }
+    rows = [{"name": name, **both} for name, both in view.comparison.items()]
+    differing = f"\n{table(rows, ['name', 'asked', 'actual'])}" if rows else ""
+    return lines(facts) + differing

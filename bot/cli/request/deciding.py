@@ -1,0 +1,61 @@
+"""Approvals: whoever was named says yes, or no and why."""
+
+from __future__ import annotations
+
+import click
+
+from bot.cli.acting import as_option
+from bot.cli.command import Invocation, command
+from bot.cli.driving import Follow, follow_options
+from bot.cli.parameters import ParameterOptions, parameter_options
+from bot.cli.request.verbs import steer
+
+
+@command("approve")
+@click.argument("request_id")
+@click.argument("step", required=False)
+@click.option("--reason", help="Why.")
+@parameter_options
+@as_option
+@follow_options
+async def approve(
+    invocation: Invocation,
+    *,
+    request_id: str,
+    step: str | None,
+    reason: str | None,
+    options: ParameterOptions,
+    user_id: str | None,
+    follow: Follow,
+) -> int:
+    """Approve a request, or one of its approval steps; --param fills the step's fields."""
+    fields = options.read()
+    return await steer(
+        invocation,
+        user_id,
+        lambda engine, actor: engine.approve(
+            actor, request_id, step=step, reason=reason, fields=fields.values, texts=fields.texts
+        ),
+        follow=follow,
+    )
+
+
+@command("reject")
+@click.argument("request_id")
+@click.argument("step", required=False)
+@click.option("--reason", required=True, help="Why; the requester reads it.")
+@as_option
+async def reject(
+    invocation: Invocation,
+    *,
+    request_id: str,
+    step: str | None,
+    reason: str,
+    user_id: str | None,
+) -> int:
+    """Refuse an approval."""
+    return await steer(
+        invocation,
+        user_id,
+        lambda engine, actor: engine.reject(actor, request_id, step=step, reason=reason),
+    )
