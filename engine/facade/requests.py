@@ -15,6 +15,7 @@ from engine.catalog.values import FieldError
 from engine.dispatch.drive import OnChange, drive, watch
 from engine.errors import InvalidInput, Unreachable
 from engine.facade.core import Core, T, T_co, named
+from engine.instances import operations
 from engine.people.permissions import Action
 from engine.requests import recovery, submit, views
 from engine.requests.parameters import in_clear, references_in, refuse
@@ -52,11 +53,12 @@ class RequestVerbs(Core):
         """Judge the values of a submission alone."""
 
         async def judge(connection: Connection, intake: Intake) -> list[FieldError]:
-            checked = await submit.check(connection, intake, actor, submission)
-            return list(checked.errors)
+            target = await operations.target_of(connection, actor, submission)
+            judged = await submit.check(connection, intake, actor, submission, target)
+            return list(judged.errors)
 
         try:
-            return await self._judged(actor, submission, judge)
+            return await self._judged(actor, judge)
         except InvalidInput as refused:
             if not refused.errors:
                 raise
@@ -66,13 +68,14 @@ class RequestVerbs(Core):
         """Make a request, once by its key; a dry run gives what it would be and keeps nothing."""
 
         async def write(connection: Connection, intake: Intake) -> RequestView:
-            request_id = await submit.submit(connection, intake, actor, submission)
+            target = await operations.target_of(connection, actor, submission)
+            request_id = await submit.submit(connection, intake, actor, submission, target)
             view = await views.view(connection, request_id)
             if submission.dry_run:
                 await connection.rollback()
             return view
 
-        return await self._judged(actor, submission, write)
+        return await self._judged(actor, write)
 
     async def request(self, actor: Actor, request_id: str) -> RequestView:
         """Return a request by its id, which may be shortened."""
@@ -254,7 +257,6 @@ class RequestVerbs(Core):
     async def _judged(
         self,
         actor: Actor,
-        submission: Submission,
         work: Judging[T],
     ) -> T:
         """Do `work`; the sources of options that it needs are asked between two transactions."""
@@ -263,22 +265,21 @@ class RequestVerbs(Core):
             try:
                 return await self._transact(partial(work, intake=intake), actor)
             except OptionsNeeded as needed:
-                found = await self._fetched(actor, submission, needed)
+                found = await self._fetched(actor, needed)
                 intake = replace(intake, options={**intake.options, **found})
 
-    async def _fetched(
-        self, actor: Actor, submission: Submission, needed: OptionsNeeded
-    ) -> dict[str, Sequence[Option]]:
-        """Return the options of fields; InvalidInput, by field, where a source is down."""
-        item, found, errors = needed.item, {}, []
-        given = submission.parameters
-        asking = Asking(actor, item, item.source_file_path, needed.fields, given)
-        for spec in needed.fields:
+    async def _fetched(self, actor: Actor, needed: OptionsNeeded) -> dict[str, Sequence[Option]]:
+        """Return the options by the fields' paths; InvalidInput, by field, where a source is down."""
+        form, found, errors = needed.form, {}, []
+        document = form.document
+        asking = Asking(actor, document, document.source_file_path, form.fields, form.given)
+        for spec in form.fields:
             if spec.name in needed.names and (source := source_of(spec)) is not None:
+                path = f"{form.prefix}{spec.name}"
                 try:
-                    found[spec.name] = await self._sources.options(asking, spec.name, source)
+                    found[path] = await self._sources.options(asking, spec.name, source)
                 except Unreachable as down:
-                    errors.append(FieldError(spec.name, str(down), down.code))
+                    errors.append(FieldError(path, str(down), down.code))
         refuse(errors)
         return found
 

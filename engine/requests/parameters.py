@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from engine.catalog.documents import Access
 from engine.catalog.fields import BaseField, Option, SecretField
 from engine.catalog.moments import Clock
-from engine.catalog.refusal import Surroundings
+from engine.catalog.refusal import References, Surroundings
 from engine.catalog.values import FieldError
 from engine.errors import InvalidInput
 from engine.foreign_json import dump_json
@@ -34,13 +34,16 @@ def surroundings(
     actor: Actor,
     access: Access | None,
     options: Mapping[str, Sequence[Option]] | None = None,
+    references: References | None = None,
 ) -> Surroundings:
     """Return what values are judged by: the person's time zone, the limits of their teams.
 
-    `options`: what the sources of fields with `options_from` answered.
+    `options`: what the sources of fields with `options_from` answered. `references`: what is known
+    of the instances that fields name; None where they are not judged.
     """
     return Surroundings(
         clock=Clock(user_zone=actor.time_zone),
+        references=references,
         options=options or {},
         narrowed=narrowed(actor, access),
     )
@@ -80,9 +83,16 @@ def refuse(errors: Sequence[FieldError]) -> None:
 
 
 def seal(
-    fields: Sequence[BaseField], values: Mapping[str, Any], cipher: Cipher, request_id: UUID
+    fields: Sequence[BaseField],
+    values: Mapping[str, Any],
+    cipher: Cipher,
+    request_id: UUID,
+    prefix: str = "",
 ) -> tuple[dict[str, Any], list[EncryptedValue]]:
-    """Return the values with secrets replaced by references, and the ciphertexts to keep."""
+    """Return the values with secrets replaced by references, and the ciphertexts to keep.
+
+    `prefix`: `<component>.` for the values of a bundle's component.
+    """
     secret = {field.name for field in fields if isinstance(field, SecretField)}
     sealed: dict[str, Any] = {}
     kept: list[EncryptedValue] = []
@@ -92,7 +102,8 @@ def seal(
         elif is_reference(value):
             sealed[name] = value
         else:
-            kept.append(encrypted(cipher, value, parameter_purpose(request_id, name)))
+            purpose = parameter_purpose(request_id, f"{prefix}{name}")
+            kept.append(encrypted(cipher, value, purpose))
             sealed[name] = reference(kept[-1].id)
     return sealed, kept
 

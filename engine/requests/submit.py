@@ -1,13 +1,17 @@
-"""Submit: from what somebody typed to a request that runs, in one transaction.
+"""Submit: from what somebody asked for to a request that runs, in one transaction.
 
-    key locked -> document held -> values, access, limits judged -> request, secrets, steps,
-    instance `provisioning`, dependencies written -> validating -> in_progress -> steps due
+    key locked -> order found and held -> values, access, limits judged
+      -> request, secrets, steps, instances, dependencies written -> begun (engine/requests/begin.py)
+
+One flow for all: an order (engine/requests/judging.py) is of an item, of a bundle, of an operation
+on an instance, or of an instance's end; each has a module of its own.
 
 What the database owns: that a key is used once (a unique index; an advisory lock makes the second
 of two simultaneous submissions wait and then find the first), that an instance has one active
 request (a partial unique index), that a provider is not on its way out (a trigger), and every
-move of a status (update_request_status, which also writes the events). The document's row is held
-FOR SHARE, so a sync that removes it comes before or after, never in between.
+move of a status (update_request_status, which also writes the events). Documents are held FOR
+SHARE, so a sync that removes one comes before or after, never in between; the instance that a
+request is about, and a bundle's members, are locked before anything is judged.
 
 A death at any instruction leaves either nothing or everything: nothing outside is called here. A
 client that did not get the answer submits again with the same key and gets the same request.
@@ -22,147 +26,115 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from engine.catalog import search
-from engine.catalog.documents import Access, Fulfillment, load_fulfillment, load_presentation
-from engine.catalog.fields import BaseField, Option, SecretField
-from engine.catalog.options import source_of
-from engine.catalog.steps import BaseStep
-from engine.catalog.suggest import CATALOG_HINT
-from engine.catalog.values import Checked, check_values
-from engine.config import EngineConfig
-from engine.errors import Conflict, InvalidInput, NotFound, quoted
+from engine.catalog.fields import SecretField
+from engine.errors import Conflict, ConstraintViolated, InvalidInput
 from engine.events import NewEvent
 from engine.foreign_json import clean_text, dump_json
 from engine.people.directory import personal_team
-from engine.people.permissions import Action, Denied, document_subject, may
-from engine.requests import dependencies
+from engine.requests import bundles, items, targets
 from engine.requests.begin import begin
-from engine.requests.parameters import max_active, refuse, seal, surroundings
-from engine.requests.plan import plan_document, plan_steps
+from engine.requests.components import said_of
+from engine.requests.judging import (
+    Form,
+    Intake,
+    Judged,
+    JudgedComponent,
+    OptionsNeeded,
+    Order,
+    Planned,
+    StaleForm,
+    access_of,
+)
+from engine.requests.parameters import max_active, refuse, seal
 from engine.results import SECRET_DOTS, Actor, Submission
-from engine.secrets import Cipher
-from engine.store import audit, events, requests
+from engine.store import audit, events
 from engine.store import secrets as stored_secrets
+from engine.store import submission as store
+from engine.store.instances import InstanceRow
 from engine.store.pool import Connection
-from engine.store.requests import ItemRow, NewRequest, PlannedStep
+from engine.store.secrets import EncryptedValue
+from engine.store.submission import NewMember, NewRequest, StoredDocument
+
+__all__ = ["Intake", "OptionsNeeded", "StaleForm", "access_of", "check", "submit"]
 
 ID_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 ID_LENGTH: Final = 8
 LONGEST_NAME: Final = 255
 
 
-class StaleForm(Conflict):
-    """The document has changed since the form was drawn; `version` is the one that stands now."""
-
-    default_code = "stale_form"
-
-    def __init__(self, item: str, version: str) -> None:
-        super().__init__(
-            f"{item} has changed since this form was opened",
-            f"it is at version {version} now",
-            "Look at the form again and submit it once more",
-        )
-        self.version = version
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """What a submission is judged by beside the catalog."""
-
-    config: EngineConfig
-    cipher: Cipher
-    step_types: frozenset[str]
-    options: Mapping[str, Sequence[Option]] = field(default_factory=dict)
-    """What the sources of fields with `options_from` answered."""
-
-
-class OptionsNeeded(Exception):
-    """Values cannot be judged before these sources were asked, which no transaction waits for."""
-
-    def __init__(self, item: ItemRow, fields: Sequence[BaseField], names: Sequence[str]) -> None:
-        super().__init__(item.name, *names)
-        self.item = item
-        self.fields = fields
-        self.names = names
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A submission that may become a request: everything is judged, nothing is written."""
-
-    item: ItemRow
-    fields: Sequence[BaseField]
-    fulfillment: Fulfillment
-    access: Access | None
-    checked: Checked
-    team: str
-
-
 async def submit(
-    connection: Connection, intake: Intake, actor: Actor, submission: Submission
+    connection: Connection,
+    intake: Intake,
+    actor: Actor,
+    submission: Submission,
+    target: InstanceRow | None = None,
 ) -> UUID:
     """Write the request that the submission asks for; return its id, or the first one of its key.
 
-    Raises InvalidInput (`errors` by field), NotFound (no such item, or not the person's), Conflict
-    (same key with other contents, StaleForm, a limit, a dependency) and Denied.
+    `target`: the instance that a day-2 request is about, which the person may act on. Raises
+    InvalidInput (`errors` by field), NotFound (no such document, or not the person's), Conflict
+    (same key with other contents, StaleForm, a limit, a dependency, the instance's state, another
+    request about it) and Denied.
     """
     if submission.idempotency_key:
-        await requests.lock_key(connection, submission.idempotency_key)
-    item = await _item(connection, actor, submission)
-    digest = _digest(item, actor, submission)
+        await store.lock_key(connection, submission.idempotency_key)
+    order = await _find(connection, actor, submission, target)
+    digest = _digest(order, actor, submission)
     first = await _first_of_key(connection, actor, submission, digest)
     if first is not None:
         return first
-    accepted = _judge(intake, actor, submission, item)
-    await _refuse_over_limit(connection, actor, accepted)
-    request_id = await _write(
-        connection, intake, actor, submission, accepted=accepted, digest=digest
-    )
-    await begin(connection, request_id)
+    order.refuse(intake, submission)
+    judged = await order.judge(connection, intake, actor, submission)
+    refuse([*judged.errors, *(e for wanted in judged.wanted.values() for e in wanted.errors)])
+    team = order.target.owner_team if order.target else _team(intake, actor, submission)
+    await _refuse_over_limits(connection, actor, order, judged, team)
+    draft = Draft(order, judged, order.planned(judged), submission, actor, team, digest)
+    request_id = await _write(connection, intake, draft)
+    await _begin(connection, order, request_id)
     return request_id
 
 
 async def check(
-    connection: Connection, intake: Intake, actor: Actor, submission: Submission
-) -> Checked:
-    """Judge the values alone, for a form before it is submitted; raises for an unknown item."""
-    item = await _item(connection, actor, submission)
-    fields = load_presentation(item.presentation).all_fields
-    return _checked(intake, actor, submission, item, fields)
+    connection: Connection,
+    intake: Intake,
+    actor: Actor,
+    submission: Submission,
+    target: InstanceRow | None = None,
+) -> Judged:
+    """Judge the values alone, for a form before it is submitted; raises for an unknown document."""
+    order = await _find(connection, actor, submission, target)
+    return await order.judge(connection, intake, actor, submission)
 
 
-def content_hash(item: ItemRow) -> str:
-    """Return the hash of the document that a form is drawn from."""
-    return item.source_file_hash or item.version
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A request that is about to be written: everything is judged."""
+
+    order: Order
+    judged: Judged
+    planned: Planned
+    submission: Submission
+    actor: Actor
+    team: str
+    digest: str
 
 
-def access_of(section: Mapping[str, Any] | None) -> Access | None:
-    """Return a document's `access` section as its model."""
-    return Access.model_validate(section) if section else None
-
-
-async def _item(connection: Connection, actor: Actor, submission: Submission) -> ItemRow:
-    """Return the document that the person may request."""
-    if submission.bundle or submission.components:
-        raise _not_available("Requesting a bundle", "Request its items one by one")
-    name = submission.item or ""
-    item = await requests.item_to_request(connection, name)
-    if item and may(actor, Action.REQUEST, document_subject(item.owner, item.access)):
-        return item
-    # What may not be seen answers like what is not there.
-    meant = await search.suggestion(connection, actor, name, "CatalogItem")
-    unknown = NotFound(
-        f"There is no catalog item {quoted(name)}.{meant}",
-        "not found, or not yours",
-        CATALOG_HINT,
-        code="unknown_item",
-    )
-    raise Denied(Action.REQUEST, item.name, unknown) if item else unknown
+async def _find(
+    connection: Connection, actor: Actor, submission: Submission, target: InstanceRow | None
+) -> Order:
+    """Return what is asked for; InvalidInput where that is not one thing."""
+    if target is not None:
+        raise InvalidInput(f"There is no request of type {submission.request_type}")
+    if submission.bundle and submission.item:
+        raise InvalidInput("An item and a bundle cannot be requested at once", field="bundle")
+    if submission.bundle:
+        return await bundles.find(connection, actor, submission)
+    return await items.find(connection, actor, submission)
 
 
 async def _first_of_key(
@@ -171,7 +143,7 @@ async def _first_of_key(
     """Return the request that the same submission made before."""
     if not submission.idempotency_key:
         return None
-    first = await requests.request_of_key(connection, submission.idempotency_key)
+    first = await store.request_of_key(connection, submission.idempotency_key)
     if first is None:
         return None
     if first.requester_user_id != actor.user_id or first.submission_hash != digest:
@@ -183,84 +155,6 @@ async def _first_of_key(
             code="idempotency_key_reused",
         )
     return first.id
-
-
-def _judge(intake: Intake, actor: Actor, submission: Submission, item: ItemRow) -> Accepted:
-    _refuse_unrequestable(item)
-    if submission.content_hash and submission.content_hash != content_hash(item):
-        raise StaleForm(item.display_name, item.version)
-    fields = load_presentation(item.presentation).all_fields
-    fulfillment = load_fulfillment(item.fulfillment)
-    _refuse_unavailable(item, fulfillment, intake.step_types)
-    checked = _checked(intake, actor, submission, item, fields)
-    refuse(checked.errors)
-    team = _team(intake, actor, submission)
-    return Accepted(item, fields, fulfillment, access_of(item.access), checked, team)
-
-
-def _refuse_unrequestable(item: ItemRow) -> None:
-    if not item.is_active:
-        raise NotFound(
-            f"{item.display_name} is no longer in the catalog",
-            "a sync of the catalog removed it",
-            CATALOG_HINT,
-            code="item_removed",
-        )
-    if item.lifecycle != "active":
-        raise Conflict(
-            f"{item.display_name} takes no new requests",
-            f"it is {item.lifecycle}",
-            f"Request {item.replaced_by} in its place" if item.replaced_by else "Ask its owner",
-            code="item_not_requestable",
-        )
-
-
-def _refuse_unavailable(
-    item: ItemRow, fulfillment: Fulfillment, step_types: frozenset[str]
-) -> None:
-    """Refuse what would run only half: rather no request than one that ignores its document."""
-    if item.approval and item.approval.get("required", True) is not False:
-        raise _not_available("Asking for approval", "Ask the owner to take `approval` out")
-    automation = fulfillment.automation
-    if automation and automation.pre_execution_checks:
-        raise _not_available("Checking before the first step", "Ask the owner")
-    steps = (*(automation.steps if automation else ()), *_rollback_steps(fulfillment))
-    for step in steps:
-        if step.type not in step_types:
-            raise _not_available(f"A step of type {step.type}", "Ask the owner")
-
-
-def _rollback_steps(fulfillment: Fulfillment) -> Sequence[BaseStep]:
-    return fulfillment.rollback.steps if fulfillment.rollback else ()
-
-
-def _not_available(what: str, do: str) -> Conflict:
-    return Conflict(f"{what} is not available in this version", do=do, code="not_available")
-
-
-def _checked(
-    intake: Intake,
-    actor: Actor,
-    submission: Submission,
-    item: ItemRow,
-    fields: Sequence[BaseField],
-) -> Checked:
-    given = submission.parameters
-    needed = [
-        spec.name
-        for spec in fields
-        if source_of(spec) is not None
-        and spec.name not in intake.options
-        and (given.get(spec.name) or (spec.name not in given and spec.default is not None))
-    ]
-    if needed:
-        raise OptionsNeeded(item, fields, needed)
-    return check_values(
-        fields,
-        given,
-        texts=submission.texts,
-        around=surroundings(actor, access_of(item.access), intake.options),
-    )
 
 
 def _team(intake: Intake, actor: Actor, submission: Submission) -> str:
@@ -280,86 +174,150 @@ def _team(intake: Intake, actor: Actor, submission: Submission) -> str:
     )
 
 
-async def _refuse_over_limit(connection: Connection, actor: Actor, accepted: Accepted) -> None:
-    most = max_active(actor, accepted.access)
-    if most is None:
+async def _refuse_over_limits(
+    connection: Connection, actor: Actor, order: Order, judged: Judged, team: str
+) -> None:
+    """Raise Conflict where the team would have more than it may of anything that is made."""
+    if order.target is not None:
         return
-    count = await requests.count_team_items(connection, accepted.team, accepted.item.id)
-    if count >= most:
-        raise Conflict(
-            f"The team {accepted.team} has {count} of {accepted.item.display_name} already",
-            f"it may have {most} at a time",
-            "Decommission one that is no longer needed, or ask the owner for more",
-            code="limit_reached",
-        )
+    ordered = [order.document, *(one.document for one in judged.components.values())]
+    documents = {document.id: document for document in ordered}
+    for id_, document in sorted(documents.items()):
+        most = max_active(actor, access_of(document.access))
+        new = sum(one.id == id_ for one in ordered)
+        if most is not None:
+            count = await store.count_team_documents(connection, team, id_)
+            if count + new > most:
+                raise Conflict(
+                    f"The team {team} has {count} of {document.display_name} already",
+                    f"it may have {most} at a time",
+                    "Decommission one that is no longer needed, or ask the owner for more",
+                    code="limit_reached",
+                )
 
 
-async def _write(
-    connection: Connection,
-    intake: Intake,
-    actor: Actor,
-    submission: Submission,
-    *,
-    accepted: Accepted,
-    digest: str,
-) -> UUID:
-    """Write request, secrets, steps, instance and dependencies; return the request's id."""
-    item, request_id = accepted.item, uuid4()
-    name = await _instance_name(connection, submission, item)
-    parameters, kept = seal(accepted.fields, accepted.checked.values, intake.cipher, request_id)
+async def _write(connection: Connection, intake: Intake, draft: Draft) -> UUID:
+    """Write request, secrets, steps, instances and dependencies; return the request's id."""
+    order, actor, submission = draft.order, draft.actor, draft.submission
+    document, target, request_id = order.document, order.target, uuid4()
+    name = target.instance_name if target else await _new_name(connection, submission, document)
+    values, kept = _sealed(draft.judged, intake, request_id)
     await stored_secrets.insert(connection, kept)
-    external_id = await requests.insert_request(
+    external_id = await store.insert_request(
         connection,
         NewRequest(
             id=request_id,
             suffix="".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH)),
-            item_id=item.id,
-            version=item.version,
-            parameters=parameters,
+            type=order.request_type,
+            kind=None if order.request_type == "decommission" else document.kind,
+            document_id=document.id,
+            target=target.id if target else None,
+            version=order.version,
+            parameters=_parameters(values),
             user_id=actor.user_id,
-            team=accepted.team,
+            team=draft.team,
             email=actor.email,
             key=submission.idempotency_key,
-            hash=digest,
-            title=f"{item.display_name}: {name}",
+            hash=draft.digest,
+            title=f"{order.heading}: {name}",
             source=actor.source,
             submitted_by=actor.audit_name or actor.user_id,
             channel=submission.origin_channel,
-            commit=item.source_commit,
-            plan=plan_document(item, content_hash(item)),
+            commit=document.source_commit,
+            plan=draft.planned.plan,
             not_before=submission.at,
         ),
     )
+    if external_id is None:
+        raise await targets.busy(connection, target)
     await events.write(connection, NewEvent("request.submitted", request_id))
-    await requests.insert_steps(connection, request_id, _plan(accepted))
-    instance_id = await requests.reserve_instance(connection, request_id, name)
-    await dependencies.connect(
-        connection,
-        actor,
-        submission,
-        item,
-        values={field.name: parameters.get(field.name) for field in accepted.fields},
-        request_id=request_id,
-        instance_id=instance_id,
-    )
+    await store.insert_steps(connection, request_id, draft.planned.steps)
+    if target is None:
+        await _reserve(connection, draft, request_id, name, values)
+    for kind, data in order.told:
+        await events.write(connection, NewEvent(kind, request_id, data=data))
     await audit.write(
         connection,
         actor.audit_name or actor.user_id,
-        Action.REQUEST.value,
+        order.action.value,
         external_id,
-        after={"item": item.name, "version": item.version, "team": accepted.team},
+        after={"item": document.name, "version": order.version, "team": draft.team},
     )
     return request_id
 
 
-def _plan(accepted: Accepted) -> tuple[PlannedStep, ...]:
-    return plan_steps(accepted.fulfillment, accepted.item.fulfillment)
+Sealed = dict[str | None, dict[str, Any]]
+"""Values with secrets as references, by component; None: the document's own."""
 
 
-async def _instance_name(connection: Connection, submission: Submission, item: ItemRow) -> str:
+def _sealed(
+    judged: Judged, intake: Intake, request_id: UUID
+) -> tuple[Sealed, list[EncryptedValue]]:
+    """Return all values with secrets replaced by references, and the ciphertexts to keep."""
+    own, kept = seal(judged.fields, judged.values, intake.cipher, request_id)
+    sealed: Sealed = {None: own}
+    for key, one in judged.components.items():
+        sealed[key], more = seal(
+            one.fields, one.values, intake.cipher, request_id, prefix=f"{key}."
+        )
+        kept += more
+    return sealed, kept
+
+
+def _parameters(sealed: Sealed) -> dict[str, Any]:
+    """Return service_requests.parameters: a bundle's components stand under a key of their own."""
+    components = {key: values for key, values in sealed.items() if key is not None}
+    return sealed[None] | ({"components": components} if components else {})
+
+
+async def _reserve(
+    connection: Connection, draft: Draft, request_id: UUID, name: str, sealed: Sealed
+) -> None:
+    """Make the instance, and a bundle's members, connected with what they build on."""
+    judged = draft.judged
+    ids: dict[str | None, UUID] = {None: await store.reserve_instance(connection, request_id, name)}
+    if judged.components:
+        members = [
+            _member(one, f"{name[: LONGEST_NAME - len(key) - 1]}-{key}", sealed[key])
+            for key, one in judged.components.items()
+        ]
+        ids.update(await store.reserve_members(connection, request_id, members))
+    for key, wanted in judged.wanted.items():
+        fields = judged.fields if key is None else judged.components[key].fields
+        values = {spec.name: sealed[key].get(spec.name) for spec in fields}
+        chosen = wanted.connections(values)
+        if chosen:
+            await store.insert_dependencies(connection, request_id, ids[key], chosen)
+
+
+def _member(one: JudgedComponent, name: str, parameters: Mapping[str, Any]) -> NewMember:
+    return NewMember(
+        component=one.component.key,
+        document=one.document,
+        instance_name=name,
+        role=one.component.role,
+        is_required=one.is_required,
+        parameters=parameters,
+        dependencies=bundles.edges(one.component),
+    )
+
+
+async def _begin(connection: Connection, order: Order, request_id: UUID) -> None:
+    """Let the request go as far as it can; Conflict where the instance's state does not allow it."""
+    try:
+        await begin(connection, request_id)
+    except ConstraintViolated as refused:
+        if order.target is None or refused.constraint not in targets.STATE_RULES:
+            raise
+        raise targets.not_now(order.target, refused.why) from refused
+
+
+async def _new_name(
+    connection: Connection, submission: Submission, document: StoredDocument
+) -> str:
     """Return the name as given, control characters as spaces; else the slug and a number."""
     if submission.instance_name is None or not submission.instance_name.strip():
-        return f"{item.slug}-{await requests.next_instance_number(connection, item.id)}"
+        return f"{document.slug}-{await store.next_instance_number(connection, document.id)}"
     text = clean_text(submission.instance_name)
     name = "".join(char if char.isprintable() else " " for char in text).strip()
     if not 1 <= len(name) <= LONGEST_NAME:
@@ -372,20 +330,33 @@ async def _instance_name(connection: Connection, submission: Submission, item: I
     return name
 
 
-def _digest(item: ItemRow, actor: Actor, submission: Submission) -> str:
+def _digest(order: Order, actor: Actor, submission: Submission) -> str:
     """Return the hash of what is asked for, secrets left out."""
-    fields = load_presentation(item.presentation).all_fields
-    secret = {field.name for field in fields if isinstance(field, SecretField)}
-    contents: Mapping[str, Any] = {
-        "item": item.name,
+    own, *parts = order.forms(submission)
+    contents: dict[str, Any] = {
+        "item": order.document.name,
         "user": actor.user_id,
         "name": submission.instance_name,
         "team": submission.team,
-        "parameters": {
-            name: SECRET_DOTS if name in secret else value
-            for name, value in sorted(submission.parameters.items())
-        },
+        "parameters": _without_secrets(own),
         "dependencies": dict(sorted(submission.dependencies.items())),
         "at": submission.at and submission.at.isoformat(),
     }
+    if order.target:
+        contents |= {"type": order.request_type, "instance": order.target.instance_id}
+    if submission.components:
+        contents["components"] = {
+            "on": {
+                name: said_of(submission, name).get("enabled")
+                for name in sorted(submission.components)
+            },
+            "parameters": {part.prefix: _without_secrets(part) for part in parts},
+        }
     return hashlib.sha256(dump_json(contents).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _without_secrets(form: Form) -> dict[str, Any]:
+    secret = {spec.name for spec in form.fields if isinstance(spec, SecretField)}
+    return {
+        name: SECRET_DOTS if name in secret else value for name, value in sorted(form.given.items())
+    }

@@ -23,110 +23,6 @@ _HIGHEST_ID: Final = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
-class ItemRow:
-    """A catalog item as a submission needs it, sections as written."""
-
-    id: UUID
-    kind: str
-    name: str
-    slug: str
-    display_name: str
-    version: str
-    description: str | None
-    owner: str
-    tags: Sequence[str]
-    category: str | None
-    icon: str | None
-    channel: str | None
-    is_active: bool
-    lifecycle: str
-    replaced_by: str | None
-    access: Mapping[str, Any] | None
-    approval: Mapping[str, Any] | None
-    presentation: Mapping[str, Any]
-    fulfillment: Mapping[str, Any]
-    dependencies: Sequence[Mapping[str, Any]]
-    source_commit: str | None
-    source_file_path: str | None
-    source_file_hash: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class KeyedRequest:
-    """The request that was submitted under an idempotency key."""
-
-    id: UUID
-    request_id: str
-    submission_hash: str | None
-    requester_user_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewRequest:
-    """A create to be written."""
-
-    id: UUID
-    suffix: str
-    item_id: UUID
-    version: str
-    parameters: Mapping[str, Any]
-    user_id: str
-    team: str
-    email: str | None
-    key: str | None
-    hash: str
-    title: str
-    source: str
-    submitted_by: str
-    channel: str | None
-    commit: str | None
-    plan: Mapping[str, Any]
-    not_before: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """A step to be written. `depends_on` holds step ids of the same request."""
-
-    step_id: str
-    step_name: str
-    step_type: str
-    step_config: Mapping[str, Any]
-    position: int
-    depends_on: tuple[str, ...]
-    component: str | None = None
-    section: str = "automation"
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """An instance that a new one may depend on."""
-
-    id: UUID
-    instance_id: str
-    instance_name: str
-    instance_state: str
-    owner_user_id: str
-    owner_team: str
-    catalog_version: str
-    service_outputs: Mapping[str, Any] | None
-    catalog_name: str
-    catalog_slug: str
-    document_owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenDependency:
-    """A dependency to be written with a new instance."""
-
-    provider: UUID
-    type: str
-    name: str
-    config: Any
-    required: bool
-
-
-@dataclass(frozen=True, slots=True)
 class RequestRow:
     """A request with the names of its document and instance."""
 
@@ -269,115 +165,10 @@ class LogChunk:
     text: str
 
 
-async def lock_key(connection: Connection, key: str) -> None:
-    """Let one transaction at a time submit under a key."""
-    await value(connection, _sql.lock_key, {"key": key})
-
-
-async def request_of_key(connection: Connection, key: str) -> KeyedRequest | None:
-    """Return the request that was submitted under the key."""
-    return await row_or_none(connection, _sql.request_of_key, {"key": key}, KeyedRequest)
-
-
-async def item_to_request(connection: Connection, name: str) -> ItemRow | None:
-    """Return the item of a name or slug, active or not, held until the transaction ends."""
-    return await row_or_none(connection, _sql.item_to_request, {"name": name}, ItemRow)
-
-
 async def access_of_item(connection: Connection, name: str) -> Mapping[str, Any] | None:
     """Return the `access` section of an item as it stands now; None where nothing limits it."""
     found: Mapping[str, Any] | None = await value(connection, _sql.access_of_item, {"name": name})
     return found
-
-
-async def count_team_items(connection: Connection, team: str, item_id: UUID) -> int:
-    """Count the team's living instances of the item; others who count wait until this is over."""
-    await value(connection, _sql.lock_team_items, {"team": team, "item_id": item_id})
-    parameters = {"team": team, "item_id": item_id}
-    return int(await value(connection, _sql.count_team_items, parameters))
-
-
-async def next_instance_number(connection: Connection, item_id: UUID) -> int:
-    """Return the number for an instance that is given no name."""
-    return int(await value(connection, _sql.next_instance_number, {"item_id": item_id}))
-
-
-async def providers(connection: Connection, instance_ids: Sequence[str]) -> list[Provider]:
-    """Return the instances of external ids; unknown ones are left out."""
-    return await rows(connection, _sql.providers, {"instance_ids": list(instance_ids)}, Provider)
-
-
-async def insert_request(connection: Connection, request: NewRequest) -> str:
-    """Write a create as `submitted`; return its external id."""
-    parameters = {
-        "id": request.id,
-        "suffix": request.suffix,
-        "item_id": request.item_id,
-        "version": request.version,
-        "parameters": jsonb(request.parameters),
-        "user_id": request.user_id,
-        "team": request.team,
-        "email": request.email,
-        "key": request.key,
-        "hash": request.hash,
-        "title": clean(request.title),
-        "source": request.source,
-        "submitted_by": request.submitted_by,
-        "channel": request.channel,
-        "commit": request.commit,
-        "plan": jsonb(request.plan),
-        "not_before": request.not_before,
-    }
-    return str(await value(connection, _sql.insert_request, parameters))
-
-
-async def insert_steps(
-    connection: Connection, request_id: UUID, steps: Sequence[PlannedStep]
-) -> None:
-    """Write the steps of a request, not due yet."""
-    planned = [
-        {
-            "step_id": step.step_id,
-            "step_name": step.step_name,
-            "step_type": step.step_type,
-            "step_config": step.step_config,
-            "position": step.position,
-            "depends_on": step.depends_on,
-            "waiting_on": len(step.depends_on),
-            "component": step.component,
-            "section": step.section,
-        }
-        for step in steps
-    ]
-    await run(connection, _sql.insert_steps, {"request_id": request_id, "steps": jsonb(planned)})
-
-
-async def insert_dependencies(
-    connection: Connection,
-    request_id: UUID,
-    instance_id: UUID,
-    chosen: Sequence[ChosenDependency],
-) -> None:
-    """Connect a new instance with its providers.
-
-    ConstraintViolated where a provider is on its way out, or the instance itself.
-    """
-    dependencies = [
-        {
-            "provider": str(dependency.provider),
-            "type": dependency.type,
-            "name": dependency.name,
-            "config": dependency.config,
-            "required": dependency.required,
-        }
-        for dependency in chosen
-    ]
-    parameters = {
-        "request_id": request_id,
-        "instance_id": instance_id,
-        "dependencies": jsonb(dependencies),
-    }
-    await run(connection, _sql.insert_dependencies, parameters)
 
 
 async def change_status(connection: Connection, request_id: UUID, status: str) -> None:
@@ -418,12 +209,6 @@ async def insert_outbox(
         "step_id": step_id,
     }
     await run(connection, _sql.insert_outbox, parameters)
-
-
-async def reserve_instance(connection: Connection, request_id: UUID, name: str) -> UUID:
-    """Make the instance of a create, in state provisioning; return its id."""
-    found = await value(connection, _sql.reserve_instance, {"id": request_id, "name": name})
-    return UUID(str(found))
 
 
 async def wake(connection: Connection, channel: str) -> None:
