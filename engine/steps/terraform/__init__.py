@@ -23,6 +23,10 @@ the step is still ours; `apply` of that very plan; read outputs and resources; r
 
 The lock is never broken by force: Terraform reconnects silently and would go on without it.
 
+A step that destroys (a decommission, an abort that takes down what was made) goes the same way with
+`plan -destroy`, on the state of instance and `state`, by the module at the commit that made it. Begun
+anew it finds less in the state, or nothing; where nothing was ever made it needs no plan that works.
+
 Plan files, variables and states hold secrets in clear. The first two live in the attempt's folder
 and are removed with it; the state's schema is readable for one role only (engine.store.terraform).
 """

@@ -68,6 +68,11 @@ class _Attempt:
     workspace: str
     program: Program
 
+    @property
+    def destroys(self) -> bool:
+        """Whether the step takes down instead of making."""
+        return self.template.destroys(self.context)
+
 
 class TerraformFile:
     """Applies a module, or destroys what one made."""
@@ -86,7 +91,12 @@ class TerraformFile:
         """Plan and apply. Called again after any death it goes on from what the state holds."""
         async with self._attempt(context) as attempt:
             await self._init(attempt)
-            plan = await _plan(attempt)
+            try:
+                plan = await _plan(attempt)
+            except StepFailed:
+                if not (attempt.destroys and await _is_empty(attempt.program)):
+                    raise
+                return await _nothing_to_destroy(attempt)
             if plan is None:
                 return _wait_for_lock(context)
             if not await _apply(attempt):
@@ -136,7 +146,7 @@ class TerraformFile:
                 folders.root,
                 template,
                 source,
-                context.catalog_commit,
+                context.config.get("commit") or context.catalog_commit,
                 self._services.export_module,
             )
             environment = child_environment(folders, mark, self._plugins, pg_dsn)
@@ -187,7 +197,7 @@ async def _select_workspace(attempt: _Attempt) -> None:
 async def _plan(attempt: _Attempt) -> Plan | None:
     """Plan into a file and judge it; None where somebody else has the state's lock."""
     context, program = attempt.context, attempt.program
-    destroy = ("-destroy",) if attempt.template.destroys(context.request_type) else ()
+    destroy = ("-destroy",) if attempt.destroys else ()
     arguments = ("-json", *LOCKING, "-detailed-exitcode", f"-out={PLAN_FILE}", *destroy)
     finished = await program.run("plan", *arguments)
     if is_locked(finished):
@@ -195,7 +205,7 @@ async def _plan(attempt: _Attempt) -> Plan | None:
     _check("plan", finished, accepted=(0, 2))
     plan = read_plan(await _document(program, "show", "-json", PLAN_FILE))
     await context.tell("step.plan", plan.summary())
-    if not context.destructive:
+    if not context.destructive and not attempt.destroys:
         plan.refuse_destruction()
         plan.refuse_other_module(attempt.source.address)
     return plan
@@ -227,8 +237,23 @@ async def _completed(attempt: _Attempt, plan: Plan) -> Completed:
 
 def _config(attempt: _Attempt) -> Mapping[str, Any]:
     """Return what names the outputs; what was destroyed has none."""
-    destroyed = attempt.template.destroys(attempt.context.request_type)
-    return {} if destroyed else attempt.context.config
+    return {} if attempt.destroys else attempt.context.config
+
+
+async def _is_empty(program: Program) -> bool:
+    """Whether the state holds nothing; the plan was tried before, so nobody has its lock.
+
+    A create that failed early made nothing, and may not give the variables that a plan needs.
+    """
+    return not read_resources(await _document(program, "show", "-json"))
+
+
+async def _nothing_to_destroy(attempt: _Attempt) -> Completed:
+    plan = Plan((), {}, None)
+    await attempt.context.tell("step.plan", plan.summary())
+    await attempt.context.log("The state is empty: there is nothing to destroy\n")
+    evidence = {"plan": plan.summary(), "variables": {}, "workspace": attempt.workspace}
+    return Completed(resources=(), evidence=evidence)
 
 
 async def _document(program: Program, *arguments: str) -> Mapping[str, Any]:

@@ -33,7 +33,8 @@ class TerraformTemplate(RenderedTemplate):
     """Which module, with which variables, on which state.
 
     `version` constrains a registry module, or, for a module of the catalog, Terraform itself.
-    `destroy` takes down what the state holds; a decommission does so unless told otherwise.
+    `destroy` takes down what the state holds; a decommission does so unless told otherwise, and so
+    does a step that the engine planned for it.
     """
 
     module_source: str = Field(min_length=1)
@@ -51,9 +52,11 @@ class TerraformTemplate(RenderedTemplate):
                 raise _invalid(f"{name!r} cannot be the name of a variable")
         return given
 
-    def destroys(self, request_type: str) -> bool:
+    def destroys(self, context: StepContext) -> bool:
         """Whether the step takes down instead of making."""
-        return request_type == "decommission" if self.destroy is None else self.destroy
+        if self.destroy is not None:
+            return self.destroy
+        return context.request_type == "decommission" or context.config.get("destroy") is True
 
 
 def workspace_name(template: TerraformTemplate, context: StepContext) -> str:
