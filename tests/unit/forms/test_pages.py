@@ -13,44 +13,11 @@ from bot.forms.places import place_of
 from bot.forms.reading import asked_by, read_view
 from bot.forms.submitting import submission
 from bot.messages.text import escaped
-from bot.playground.inputs import initial_state, state_values
 from bot.playground.limits import check_view
-from engine import Actor, CatalogDetails, CatalogEntry, FieldError
+from engine import Actor, FieldError
+from tests.support.forms import ADA, GRACE, details, labels, texts, view_of
 
 Json = Any
-
-ADA = Actor("U0ADA", "ada", teams=("platform",), source="slack")
-GRACE = Actor("U0GRACE", "grace", teams=("data", "platform"), source="slack")
-
-
-def details(presentation: dict[str, Json], **changes: Json) -> CatalogDetails:
-    entry = CatalogEntry(
-        kind="CatalogItem",
-        name="postgres-database",
-        slug="postgres-database",
-        display_name=changes.pop("display_name", "PostgreSQL database"),
-        version="1.2.0",
-        category="databases",
-        owner="platform",
-        tags=(),
-        description="A database",
-        lifecycle=changes.pop("lifecycle", "active"),
-        replaced_by=changes.pop("replaced_by", None),
-    )
-    return CatalogDetails(
-        entry=entry,
-        presentation=presentation,
-        fulfillment=None,
-        bundle=None,
-        targets=None,
-        dependencies=changes.pop("dependencies", ()),
-        access=None,
-        approval=None,
-        channel=None,
-        bundles=(),
-        commit="abc",
-        content_hash="hash-1",
-    )
 
 
 def form(*fields: dict[str, Json], actor: Actor = ADA, **changes: Json) -> Form:
@@ -59,25 +26,6 @@ def form(*fields: dict[str, Json], actor: Actor = ADA, **changes: Json) -> Form:
 
 def meta(of: Form, page: int = 0) -> Meta:
     return Meta(of.kind, of.name, of.content_hash, "C0OPS", page)
-
-
-def view_of(of: Form, filled: Filled, page: int = 0) -> dict[str, Json]:
-    """Draw a page, let Slack judge it, and return it as Slack would send it back untouched."""
-    view = draw(of, filled, meta(of, page))
-    check_view(view, "modal")
-    blocks = [
-        {**block, "block_id": block.get("block_id", f"auto-{at}")}
-        for at, block in enumerate(view["blocks"])
-    ]
-    return {**view, "blocks": blocks, "state": {"values": state_values(initial_state(blocks))}}
-
-
-def labels(view: dict[str, Json]) -> list[str]:
-    return [block["label"]["text"] for block in view["blocks"] if block["type"] == "input"]
-
-
-def texts(view: dict[str, Json]) -> str:
-    return "\n".join(str(block.get("text", {}).get("text", "")) for block in view["blocks"])
 
 
 SIZE = {"name": "size", "type": "selection", "oneof": ["small", "large"], "default": "small"}
