@@ -17,7 +17,7 @@ from bot.listening import OPEN_FORM, Call, Outcome, Show, listener, submission_l
 from bot.messages import asking
 from bot.messages.blocks import section
 from engine import CatalogDetails, Clone, InvalidInput
-from handlers import decommission, filling, operations, recovery, subjects
+from handlers import approvals, decommission, filling, operations, recovery, subjects
 from handlers.opening import first_page
 
 Block = dict[str, Any]
@@ -159,6 +159,18 @@ async def _reopen_resolve(call: Call, rest: Sequence[str]) -> None:
     await recovery.open_resolve(call, rest[0], rest[1] if len(rest) > 1 else None)
 
 
+async def _reopen_skip(call: Call, rest: Sequence[str]) -> None:
+    await recovery.open_skip(call, rest[0], rest[1])
+
+
+async def _reopen_approve(call: Call, rest: Sequence[str]) -> None:
+    await approvals.open_approve(call, rest[0], rest[1] if len(rest) > 1 else None)
+
+
+async def _reopen_reject(call: Call, rest: Sequence[str]) -> None:
+    await approvals.open_reject(call, rest[0], rest[1] if len(rest) > 1 else None)
+
+
 async def _reopen_clone(call: Call, rest: Sequence[str]) -> None:
     await open_clone(call, rest[0])
 
@@ -179,6 +191,9 @@ _REOPEN: Final[Mapping[str, Callable[[Call, Sequence[str]], Awaitable[None]]]] =
     "request": _reopen_request,
     "abort": _reopen_abort,
     "resolve": _reopen_resolve,
+    "skip": _reopen_skip,
+    "approve": _reopen_approve,
+    "reject": _reopen_reject,
     "clone": _reopen_clone,
     "change": _reopen_changes,
     "decommission": _reopen_decommission,
