@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         AttemptLog,
         AttemptView,
         AuditEntry,
+        CatalogChange,
         CatalogDetails,
         CatalogEntry,
         CheckView,
@@ -120,10 +121,10 @@ _HOMES: Final = {
     "engine.people.permissions": "not_yours",
     "engine.requests.submit": "StaleForm",
     "engine.results": (
-        "SECRET_DOTS Actor ApprovalView AttemptLog AttemptView AuditEntry CatalogDetails CatalogEntry"
-        " CheckView Clone ComponentForm Decision DecommissionCheck DependencyView Event HistoryEntry"
-        " InstanceSummary InstanceView Json KeyRotation Kind MemberView OperationForm OperationView"
-        " Page RequestSummary RequestView StepView"
+        "SECRET_DOTS Actor ApprovalView AttemptLog AttemptView AuditEntry CatalogChange CatalogDetails"
+        " CatalogEntry CheckView Clone ComponentForm Decision DecommissionCheck DependencyView Event"
+        " HistoryEntry InstanceSummary InstanceView Json KeyRotation Kind MemberView OperationForm"
+        " OperationView Page RequestSummary RequestView StepView"
         " Submission SyncReport TicketView TimelineEntry"
     ),
     "engine.service": "Service",
@@ -141,6 +142,7 @@ __all__ = [
     "AuditEntry",
     "BaseField",
     "BundlePresentation",
+    "CatalogChange",
     "CatalogDetails",
     "CatalogEntry",
     "CheckView",

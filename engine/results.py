@@ -518,6 +518,19 @@ class SyncReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogChange:
+    """What a sync did to one document; `change` is added, updated or removed."""
+
+    title: str
+    kind: str
+    name: str
+    change: str
+    from_version: str | None
+    to_version: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """What a form or a command hands in.
 

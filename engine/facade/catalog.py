@@ -18,12 +18,13 @@ from engine.requests.parameters import narrowed, surroundings
 from engine.requests.submit import access_of
 from engine.results import (
     Actor,
+    CatalogChange,
     CatalogDetails,
     CatalogEntry,
     Page,
     SyncReport,
 )
-from engine.store import audit
+from engine.store import audit, events
 from engine.store.pool import (
     Connection,
     transaction,
@@ -79,6 +80,15 @@ class CatalogVerbs(Core):
         return await self._transact(
             lambda connection: search.details(connection, actor, name, kind), actor
         )
+
+    async def catalog_changes(self, actor: Actor, limit: int = 5) -> Sequence[CatalogChange]:
+        """Return what the last syncs changed of what the person may see, newest first."""
+        if not actor.is_active:
+            return ()
+        async with transaction(self._pool) as connection:
+            return await events.catalog_changes(
+                connection, teams=actor.teams, sees_all=actor.is_admin, limit=limit
+            )
 
     async def catalog_stats(self, actor: Actor) -> Mapping[str, Any]:
         """Return counts of documents and requests."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.events import NewEvent
 from engine.foreign_json import clean_text
+from engine.results import CatalogChange
 from engine.store import queries
 from engine.store.pool import Connection
 from engine.store.rows import jsonb, rows, run, value
@@ -69,6 +70,14 @@ async def advance(connection: Connection, name: str) -> bool:
 async def next_events(connection: Connection, name: str, limit: int) -> Sequence[EventRow]:
     """Return the next events of the window, none at its end."""
     return await rows(connection, _sql.next_events, {"name": name, "limit": limit}, EventRow)
+
+
+async def catalog_changes(
+    connection: Connection, *, teams: Sequence[str], sees_all: bool, limit: int
+) -> Sequence[CatalogChange]:
+    """Return what the last syncs changed of what somebody of these teams may see, newest first."""
+    parameters = {"teams": list(teams), "sees_all": sees_all, "limit": limit}
+    return await rows(connection, _sql.catalog_changes, parameters, CatalogChange)
 
 
 async def move_cursor(connection: Connection, name: str, event_id: int) -> None:

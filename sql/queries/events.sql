@@ -47,3 +47,24 @@ WHERE name = %(name)s AND last_event_id < %(event_id)s;
 -- Put an event aside that the consumer cannot handle.
 INSERT INTO parked_events (consumer, event_id, error) VALUES (%(name)s, %(event_id)s, %(error)s)
 ON CONFLICT DO NOTHING;
+
+-- name: catalog_changes
+-- What the last syncs changed of what somebody of these teams may see, newest first; what was removed
+-- is left to those who see all.
+WITH syncs AS MATERIALIZED (
+    SELECT id, at, data FROM events WHERE kind = 'catalog.synced' ORDER BY id DESC LIMIT 20
+)
+SELECT coalesce(entry.display_name, made.name) AS title, made.kind, made.name, made.change,
+       made.from_version, made.to_version, syncs.at
+FROM syncs
+CROSS JOIN LATERAL ROWS FROM (
+    jsonb_to_recordset(syncs.data -> 'changes')
+        AS (kind TEXT, name TEXT, change TEXT, from_version TEXT, to_version TEXT)
+) WITH ORDINALITY AS made(kind, name, change, from_version, to_version, place)
+LEFT JOIN catalog_entries entry ON entry.kind = made.kind AND entry.name = made.name
+WHERE %(sees_all)s::boolean
+   OR entry.is_active
+      AND (entry.access IS NULL
+           OR catalog_entry_is_open(entry.access, entry.owner, %(teams)s::text[]))
+ORDER BY syncs.id DESC, made.place
+LIMIT %(limit)s;
