@@ -12,7 +12,7 @@ from bot.messages import menus, notices
 from bot.messages.lists import Query
 from engine import InvalidInput, did_you_mean, quoted
 from handlers import approvals, decommission, forms, operations, pages, recovery, services
-from handlers.words import Words, known_options, split
+from handlers.words import Words, known_options, moment_in, split
 
 COMMAND: Final = "/pao"
 SCOPES: Final = ("mine", "team", "all")
@@ -63,8 +63,11 @@ async def _catalog(call: Call, words: Words) -> None:
 
 
 async def _request(call: Call, words: Words) -> None:
+    at = moment_in(words.options.get("at"), (await call.actor()).time_zone)
     if words.rest:
-        await forms.open_form(call, " ".join(words.rest))
+        await forms.open_form(call, " ".join(words.rest), at=at)
+    elif at is not None:
+        raise InvalidInput("--at needs a name", do="Write: /pao request <item> --at <time>")
     else:
         await forms.open_picker(call)
 
@@ -207,7 +210,9 @@ SUB_COMMANDS: Final[Mapping[str, SubCommand]] = {
         _catalog,
         frozenset({"category", "tag", "owner"}),
     ),
-    "request": SubCommand("request [item]", "order something", _request),
+    "request": SubCommand(
+        "request [item or bundle] [--at time]", "order something", _request, frozenset({"at"})
+    ),
     "requests": SubCommand(
         "requests [mine, team or all] [--status s]",
         "list requests",

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from engine import InvalidInput, did_you_mean, shortened
+from engine import InvalidInput, did_you_mean, quoted, shortened
 
 _CURLY = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"'})
 _DASHES = re.compile(r"^[—–]+(?=\w)")
@@ -58,6 +60,19 @@ def split(text: str) -> Words:
         else:
             rest.append(word)
     return Words(words[0].casefold(), tuple(rest), options)
+
+
+def moment_in(text: str | None, zone: str | None) -> datetime | None:
+    """Read `--at`: an ISO 8601 time, in the person's own zone where it names none."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone or "UTC"))
+    except (ValueError, ZoneInfoNotFoundError) as error:
+        raise InvalidInput(
+            f"{quoted(text)} is no time", do="Write it as 2026-01-31T22:00, in your own time zone"
+        ) from error
 
 
 def known_options(words: Words, known: frozenset[str], usage: str) -> None:

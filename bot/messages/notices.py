@@ -11,7 +11,15 @@ from bot.messages.approvals import approvers_in_words
 from bot.messages.blocks import section
 from bot.messages.text import authored, code, code_block, escaped, link
 from bot.messages.values import listed
-from engine import ApprovalView, CatalogDetails, FieldError, PaoError, RequestView, SyncReport
+from engine import (
+    ApprovalView,
+    CatalogChange,
+    CatalogDetails,
+    FieldError,
+    PaoError,
+    RequestView,
+    SyncReport,
+)
 
 # Forms. These are plain text.
 
@@ -234,12 +242,20 @@ def _diff(report: SyncReport, repository: str | None) -> str:
     return f" {link(f'{parts.scheme}://{host}{path}/{between}', 'What changed')}"
 
 
-def _change(change: Mapping[str, Any]) -> str:
-    name, was, is_now = (change.get(key) for key in ("name", "from_version", "to_version"))
+def change_in_words(change: CatalogChange) -> str:
+    """Return what a sync did to one document."""
+    return _changed(change.name, change.change, change.from_version, change.to_version)
+
+
+def _changed(name: str, change: str, was: str | None, is_now: str | None) -> str:
     versions = f" {was} → {is_now}" if was and is_now else f" {is_now or was or ''}"
     icons = {"added": ":new:", "updated": ":up:", "removed": ":wastebasket:"}
-    icon = icons.get(str(change.get("change")), "•")
-    return f"{icon} {code(str(name))}{escaped(versions, 200)}"
+    return f"{icons.get(change, '•')} {code(name)}{escaped(versions, 200)}"
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    name, kind = str(change.get("name")), str(change.get("change"))
+    return _changed(name, kind, change.get("from_version"), change.get("to_version"))
 
 
 def _sync_error(error: Mapping[str, Any]) -> str:
