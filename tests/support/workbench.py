@@ -26,10 +26,12 @@ from engine.execution.run import Surroundings
 from engine.execution.tickets import Tickets
 from engine.outbound import Outbound
 from engine.requests import submit, views
+from engine.requests.manual import ManualWork
 from engine.requests.submit import Intake
 from engine.secrets import Cipher, SecretFiles
 from engine.steps.base import Completed, StepContext
 from engine.steps.extension import Registry
+from engine.steps.manual import Manual
 from engine.steps.services import StepServices
 from engine.store.pool import Connection, Pool, transaction
 from engine.tickets.base import Ticket, TicketDraft
@@ -257,10 +259,12 @@ async def workbench(
     steps = Scripted(defaultdict(list))
     verification = ScriptedVerification()
     outbound = Outbound(configuration.outbound_allow)
-    services = StepServices(outbound=outbound, export_module=_no_module, data_dir=data_dir)
+    services = StepServices(
+        outbound=outbound, export_module=_no_module, data_dir=data_dir, manual=ManualWork(pool)
+    )
     around = Surroundings(
         pool=pool,
-        steps=Registry("step type", {"Scripted": steps}),
+        steps=Registry("step type", {"Scripted": steps, "manual": Manual(services)}),
         verifications=Registry("verification", {"scripted": verification}),
         cipher=Cipher([KEY]),
         secret_files=SecretFiles(configuration.secrets_dir, configuration.secrets_allow),
