@@ -152,7 +152,8 @@ class Decision:
     reason: str | None
     decided_at: datetime
     source: Source = "slack"
-    """An approval given with `--as` says so."""
+    acted_as: str = ""
+    """As the audit log names who acted: an approval given with `--as` says so ("cli:login as U1")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,8 @@ class ApprovalView:
     message: str | None = None
     fields: Sequence[Mapping[str, Json]] = ()
     """Fields that an approver of a step fills, as written in the document."""
+    component: str | None = None
+    """The component of a bundle whose document asks."""
 
     @property
     def given(self) -> int:
@@ -273,6 +276,24 @@ class AttemptLog:
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLogPage:
+    """An attempt and what it said, redacted: the end of it, where it is long."""
+
+    request_id: str
+    title: str
+    step_id: str
+    step_name: str
+    attempt_number: int
+    status: str
+    started_at: datetime
+    completed_at: datetime | None
+    error_message: str | None
+    text: str
+    left_out: int
+    """Characters before `text` that are not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,6 +488,8 @@ class ComponentForm:
     """What the bundle gives and nobody is asked, as written: may be templates."""
     details: CatalogDetails
     version: str
+    provided: Mapping[str, str] = field(default_factory=dict)
+    """Dependencies of the item that another component provides: {dependency: component}."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from bot.app import Services
 from bot.forms.day2 import (
     CONFIRM_DECOMMISSION,
     DECOMMISSION_FORM,
-    confirm_button,
+    decommission_check,
     decommission_form,
 )
 from bot.forms.errors import field_errors
@@ -17,7 +17,6 @@ from bot.forms.places import CONFIRMATION_BLOCK
 from bot.forms.reading import entry_of
 from bot.listening import Call, Close, Errors, Outcome, listener, notice_view, submission_listener
 from bot.messages import asking, notices
-from bot.messages.blocks import actions, section
 from engine import InvalidInput, RequestView, Submission
 
 Block = dict[str, Any]
@@ -34,11 +33,7 @@ async def open_form(call: Call, instance_id: str) -> None:
     actor, engine = await call.actor(), call.services.engine
     instance = await engine.instance(actor, instance_id)
     check = await engine.can_decommission(actor, instance.instance_id)
-    if not check.can_decommission:
-        await call.say(asking.blocked(instance, check))
-        return
-    words = asking.free_to_go(instance)
-    await call.say(words, [section(words), *actions(confirm_button(instance))])
+    await call.say(*decommission_check(instance, check))
 
 
 async def open_confirmation(call: Call, instance_id: str) -> None:

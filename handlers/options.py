@@ -56,9 +56,9 @@ async def for_field(call: Call) -> Suggestions:
     meta = Meta.unpacked(call.body["view"]["private_metadata"])
     form = await subjects.load(call, meta)
     asked = str(call.body.get("block_id"))
-    for dependency in form.dependencies:
-        if dependency_place(dependency.name) == asked:
-            return await _instances(call, dependency.catalog_item, dependency.version)
+    for _, part, one in form.every_dependency():
+        if dependency_place(one.name, part.key) == asked:
+            return await _instances(call, one.catalog_item, one.version)
     found = _field(form, asked)
     if found is None:
         return {"options": []}

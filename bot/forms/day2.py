@@ -8,9 +8,9 @@ from typing import Final, Literal
 from bot.forms.fields import ACTION
 from bot.forms.places import CONFIRMATION_BLOCK
 from bot.messages import asking, notices
-from bot.messages.blocks import Block, button, context, divider, modal, section
+from bot.messages.blocks import Block, actions, button, context, divider, modal, section
 from bot.messages.text import LABEL, SECTION, plain
-from engine import InstanceView, OperationView
+from engine import DecommissionCheck, InstanceView, OperationView
 
 OPERATIONS: Final = "operations"
 OPERATION: Final = "operation_form"
@@ -88,9 +88,14 @@ def decommission_form(instance: InstanceView, channel: str | None) -> Block:
     )
 
 
-def confirm_button(instance: InstanceView) -> Block:
-    """Return the button that leads from the check to the confirmation."""
-    return button("Decommission", CONFIRM_DECOMMISSION, instance.instance_id, style="danger")
+def decommission_check(instance: InstanceView, check: DecommissionCheck) -> tuple[str, list[Block]]:
+    """Return what the check found: blocked by whom, or free to go with the way to the confirmation."""
+    if not check.can_decommission:
+        told = asking.blocked(instance, check)
+        return told[0], list(_lines(told))
+    words = asking.free_to_go(instance)
+    go_on = button("Decommission", CONFIRM_DECOMMISSION, instance.instance_id, style="danger")
+    return words, [section(words), *actions(go_on)]
 
 
 def _offer(instance: InstanceView, one: OperationView, channel: str | None) -> Block:

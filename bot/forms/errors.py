@@ -45,9 +45,10 @@ def place_in(form: Form, name: str) -> str:
     Beside fields by their qualified names these are connections, by their own, and components.
     """
     bare = name.removeprefix("dependencies.")
-    fields = {one.name for one in form.fields}
-    if bare not in fields and any(bare == asked.name for asked in form.dependencies):
-        return dependency_place(bare)
+    if all(bare != part.name_of(one) for part, one in form.every_field()):
+        for whole, part, asked in form.every_dependency():
+            if bare == whole:
+                return dependency_place(asked.name, part.key)
     if name in choosable(form).values():
         return CHOICE_BLOCK
     return place_of(name)

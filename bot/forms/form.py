@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from bot.forms.parts import Part, component_part, part_of, qualified
+from bot.forms.parts import Asked, Part, component_part, part_of, qualified
 from engine import (
     Actor,
     BaseField,
@@ -36,16 +36,6 @@ DEPRECATED: Final = "deprecated"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A service that the new one is to be connected to."""
-
-    name: str
-    catalog_item: str
-    version: str | None
-    required: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Form:
     """Everything that one document asks of one person."""
 
@@ -59,7 +49,6 @@ class Form:
     purpose: Purpose = "request"
     about: str | None = None
     """External id of the instance or request that the form is about; None for something new."""
-    dependencies: tuple[Asked, ...] = ()
     teams: tuple[str, ...] = ()
     description: str | None = None
     deprecated: bool = False
@@ -102,6 +91,12 @@ class Form:
         for part in self.parts:
             for one in part.fields:
                 yield part, one
+
+    def every_dependency(self) -> Iterator[tuple[str, Part, Asked]]:
+        """Yield each service to connect to, by its qualified name, with the part that asks for it."""
+        for part in self.parts:
+            for asked in part.dependencies:
+                yield qualified(part.key, asked.name), part, asked
 
     def secrets(self) -> frozenset[str]:
         """Return the qualified names of all secret fields."""
@@ -169,7 +164,6 @@ def form_of(
         content_hash=details.content_hash,
         own=part_of(details, narrowed or {}),
         components=tuple(component_part(one, limits) for one, limits in components),
-        dependencies=tuple(_asked(dependency) for dependency in details.dependencies),
         teams=actor.teams,
         description=entry.description,
         deprecated=entry.lifecycle == DEPRECATED,
@@ -212,6 +206,16 @@ def shown(form: Form, filled: Filled) -> frozenset[str]:
     )
 
 
+def connections(form: Form, filled: Filled) -> frozenset[str]:
+    """Return the qualified names of the services to connect to that are asked for as things stand."""
+    on = enabled(form, filled)
+    return frozenset(
+        name
+        for name, part, asked in form.every_dependency()
+        if (part.switch is None or part.key in on) and asked.provided_by not in on
+    )
+
+
 def enabled(form: Form, filled: Filled) -> frozenset[str]:
     """Return the components that are ordered, given what stands in the form."""
     if not form.components:
@@ -243,12 +247,3 @@ def _checked(part: Part, filled: Filled) -> Checked:
     texts = frozenset(name for name, whole in taken.items() if whole in filled.texts)
     raw = {**part.fixed, **given}
     return check_values(part.fields, raw, texts=texts, partial=True)
-
-
-def _asked(dependency: Mapping[str, Json]) -> Asked:
-    return Asked(
-        name=str(dependency.get("name") or dependency["catalog_item"]),
-        catalog_item=str(dependency["catalog_item"]),
-        version=dependency.get("version"),
-        required=bool(dependency.get("required", True)),
-    )

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bot.forms.fields import ACTION, CHECKBOXES, external_select, multi_select, option, option_key
-from bot.forms.form import NAME_LENGTH, Asked, Filled, Form, enabled
-from bot.forms.parts import Part
+from bot.forms.form import NAME_LENGTH, Filled, Form, enabled
+from bot.forms.parts import Asked, Part, qualified
 from bot.forms.places import CHOICE_BLOCK, NAME_BLOCK, TEAM_BLOCK, dependency_place
 from bot.messages import asking, notices
 from bot.messages.blocks import Block, context, section
@@ -27,8 +27,8 @@ def head(form: Form, filled: Filled) -> Iterator[Block]:
         yield _name_block(form, filled.instance_name)
         if form.teams:
             yield _team_block(form.teams, filled.team)
-    for asked in form.dependencies:
-        yield _dependency_block(asked, filled.dependencies.get(asked.name))
+    for asked in form.own.dependencies:
+        yield dependency_block(form.own, asked, filled)
     if form.components:
         yield context(asking.consists_of(*_titles(form)))
         yield from _choice_block(form, filled)
@@ -36,7 +36,7 @@ def head(form: Form, filled: Filled) -> Iterator[Block]:
 
 def head_size(form: Form) -> int:
     """Return how many blocks the head has at most."""
-    return 6 + len(form.dependencies) + len(form.notes)
+    return 6 + len(form.own.dependencies) + len(form.notes)
 
 
 def choosable(form: Form) -> dict[str, str]:
@@ -113,12 +113,14 @@ def _team_block(teams: Sequence[str], value: str | None) -> Block:
     }
 
 
-def _dependency_block(asked: Asked, value: str | None) -> Block:
+def dependency_block(part: Part, asked: Asked, filled: Filled) -> Block:
+    """Return the block that asks for a service to connect to."""
+    value = filled.dependencies.get(qualified(part.key, asked.name))
     initial = option(value, value) if value else None
     hint = f"{asked.catalog_item} {asked.version or ''}".strip()
     return {
         "type": "input",
-        "block_id": dependency_place(asked.name),
+        "block_id": dependency_place(asked.name, part.key),
         "label": plain(notices.connect_to(asked.name), LABEL),
         "hint": plain(hint, LABEL),
         "element": external_select(notices.CHOOSE_SERVICE, initial),

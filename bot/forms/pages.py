@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from bot.forms.drawing import Drawn, measured
 from bot.forms.fields import ACTION
-from bot.forms.form import Filled, Form, enabled, shown
-from bot.forms.heads import head, head_size
+from bot.forms.form import Filled, Form, connections, enabled, shown
+from bot.forms.heads import dependency_block, head, head_size
 from bot.forms.meta import Meta
-from bot.forms.parts import Part, Section
+from bot.forms.parts import Part, Section, qualified
 from bot.forms.places import CONFIRMATION_BLOCK
 from bot.forms.summary import summary
 from bot.messages import asking, notices
@@ -45,6 +45,8 @@ class Page:
     part: Part | None
     sections: tuple[Section, ...] = ()
     blocks: tuple[Block, ...] = ()
+    connections: frozenset[str] = frozenset()
+    """Qualified names of the services to connect to, which a component's first page asks for."""
 
     @property
     def is_summary(self) -> bool:
@@ -70,10 +72,13 @@ def pages(form: Form, filled: Filled, *, kept: bool = False) -> tuple[Page, ...]
     `kept`: what earlier pages held is kept, so a secret may be left empty.
     """
     asked, on = shown(form, filled), enabled(form, filled)
+    connected = connections(form, filled)
     shelf = _Shelf(form, filled, kept=kept)
     for part in form.parts:
-        if part.switch is None or part.key in on:
+        if part.switch is None:
             shelf.put_part(part, asked)
+        elif part.key in on:
+            shelf.put_component(part, asked, connected)
     return (*shelf.pages(), *([Page(None)] if form.has_summary else ()))
 
 
@@ -114,9 +119,10 @@ def draw(
 
 
 def page_of(form: Form, filled: Filled, name: str) -> int:
-    """Return the page that asks for a field; the first for what is not a field."""
+    """Return the page that asks for a field or a connection; the first for what is neither."""
     every = pages(form, filled)
-    return next((at for at, page in enumerate(every) if name in page.names), 0)
+    wanted = (at for at, page in enumerate(every) if name in page.names | page.connections)
+    return next(wanted, 0)
 
 
 def _confirmation(form: Form, filled: Filled) -> list[Block]:
@@ -184,27 +190,36 @@ class _Shelf:
         self._filled, self._kept = filled, kept
         self._part = form.own
         self._pages: list[tuple[Part, list[Section], list[Block]]] = [(form.own, [], [])]
+        self._connected: dict[int, frozenset[str]] = {}
         self._blocks_left = PAGE_BLOCKS - head_size(form)
         self._bytes_left = PAGE_BYTES
 
     def put_part(self, part: Part, asked: frozenset[str]) -> None:
-        """Put what a part asks on the shelf; a component begins a page, unless it asks nothing."""
-        wanted = [
-            (group.heading, fields)
-            for group in part.sections
-            if (fields := [one for one in group.fields if part.name_of(one) in asked])
-        ]
-        if part.switch is not None and wanted:
-            self._part = part
-            self._turn()
-            self._add(_component_heading(part), 0)
-        for heading, fields in wanted:
-            self._put(heading, fields)
+        """Put what a part asks on the shelf, from where it is filled to."""
+        for group in part.sections:
+            fields = [one for one in group.fields if part.name_of(one) in asked]
+            if fields:
+                self._put(group.heading, fields)
+
+    def put_component(self, part: Part, asked: frozenset[str], connected: frozenset[str]) -> None:
+        """Begin a page for a component, unless it asks nothing."""
+        services = [one for one in part.dependencies if qualified(part.key, one.name) in connected]
+        if not services and all(part.name_of(one) not in asked for one in part.fields):
+            return
+        self._part = part
+        self._turn()
+        self._add(_component_heading(part), 0)
+        self._add([dependency_block(part, one, self._filled) for one in services], 0)
+        self._connected[len(self._pages) - 1] = frozenset(
+            qualified(part.key, one.name) for one in services
+        )
+        self.put_part(part, asked)
 
     def pages(self) -> tuple[Page, ...]:
         """Return what was filled."""
         return tuple(
-            Page(part, tuple(sections), tuple(blocks)) for part, sections, blocks in self._pages
+            Page(part, tuple(sections), tuple(blocks), self._connected.get(at, frozenset()))
+            for at, (part, sections, blocks) in enumerate(self._pages)
         )
 
     def _put(self, heading: str | None, fields: Sequence[BaseField]) -> None:

@@ -60,6 +60,20 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A service that the new one is to be connected to.
+
+    `provided_by`: the component that it is connected to instead, where that is ordered.
+    """
+
+    name: str
+    catalog_item: str
+    version: str | None
+    required: bool
+    provided_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Everything that one document asks; `key` is the component's name, OWN for the form's own."""
 
@@ -75,6 +89,7 @@ class Part:
     fixed: Mapping[str, Json] = field(default_factory=dict)
     """What is given by the bundle and not asked, as written: values, or templates."""
     switch: Switch | None = None
+    dependencies: tuple[Asked, ...] = ()
     kept: frozenset[str] = frozenset()
     """Secrets that are known already, and stay as they are where they are left empty."""
     drawings: Drawings = field(default_factory=Drawings, compare=False, repr=False)
@@ -96,7 +111,8 @@ def qualified(key: str, name: str) -> str:
 def part_of(details: CatalogDetails, narrowed: Mapping[str, Sequence[Json]]) -> Part:
     """Return a document's own part; `narrowed`: what limits leave of a field's values, by field."""
     title = details.entry.display_name
-    return replace(_part(_Document.of(details, narrowed, OWN, {}, title)), details=details)
+    part = _part(_Document.of(details, narrowed, OWN, {}, title))
+    return replace(part, details=details, dependencies=_dependencies(details, {}))
 
 
 def component_part(component: ComponentForm, narrowed: Mapping[str, Sequence[Json]]) -> Part:
@@ -109,7 +125,8 @@ def component_part(component: ComponentForm, narrowed: Mapping[str, Sequence[Jso
         component.enabled_when,
         details.entry.description,
     )
-    return replace(_part(document), switch=switch, details=details)
+    asked = _dependencies(details, component.provided)
+    return replace(_part(document), switch=switch, details=details, dependencies=asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +223,19 @@ def _sections(presentation: Presentation | BundlePresentation) -> Iterator[Secti
         yield Section(None, loose)
     for group in grouped:
         yield Section(group.heading, group.fields)
+
+
+def _dependencies(details: CatalogDetails, provided: Mapping[str, str]) -> tuple[Asked, ...]:
+    return tuple(
+        Asked(
+            name=(name := str(one.get("name") or one["catalog_item"])),
+            catalog_item=str(one["catalog_item"]),
+            version=one.get("version"),
+            required=bool(one.get("required", True)),
+            provided_by=provided.get(name),
+        )
+        for one in details.dependencies
+    )
 
 
 def _size(group: Any) -> int:

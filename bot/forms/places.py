@@ -33,11 +33,11 @@ def place_of(name: str) -> str:
     return block_id(field, prefix_of(key))
 
 
-def dependency_place(name: str) -> str:
-    """Return the id of the block that asks for a service to connect to."""
-    return block_id(name, DEPENDENCY)
+def dependency_place(name: str, key: str = "") -> str:
+    """Return the id of the block that asks for a service to connect to; `key`: of a component."""
+    return block_id(name, f"{DEPENDENCY}-of:{quote(key)}" if key else DEPENDENCY)
 
 
 def asks_a_field(block: str) -> bool:
     """Tell whether a block asks for a field of a document, and nothing around it."""
-    return block not in SINGLE and not block.startswith(f"{DEPENDENCY}:")
+    return block not in SINGLE and not block.startswith(DEPENDENCY)

@@ -78,10 +78,10 @@ def _dependencies(
     form: Form, values: Mapping[str, Any], asked: frozenset[str], earlier: Filled
 ) -> dict[str, str]:
     chosen = {
-        one.name: _choice(values, place)
-        if (place := dependency_place(one.name)) in asked
-        else earlier.dependencies.get(one.name)
-        for one in form.dependencies
+        name: _choice(values, place)
+        if (place := dependency_place(one.name, part.key)) in asked
+        else earlier.dependencies.get(name)
+        for name, part, one in form.every_dependency()
     }
     return {name: value for name, value in chosen.items() if value}
 

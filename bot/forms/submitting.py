@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from bot.forms.form import Filled, Form, enabled, shown
+from bot.forms.form import Filled, Form, connections, enabled, shown
 from bot.forms.parts import Part
 from engine import SecretField, Submission
 
@@ -27,7 +27,11 @@ def submission(
         bundle=form.name if bundle else None,
         instance_name=filled.instance_name,
         team=filled.team,
-        dependencies=filled.dependencies,
+        dependencies={
+            name: filled.dependencies[name]
+            for name in connections(form, filled)
+            if filled.dependencies.get(name)
+        },
         components=_components(form, filled, asked),
         texts=filled.texts & asked,
         content_hash=form.content_hash,

@@ -175,8 +175,8 @@ def free_to_go(instance: InstanceView) -> str:
     )
 
 
-def blocked(instance: InstanceView, check: DecommissionCheck) -> str:
-    """Tell why an instance may not be decommissioned: who needs it, and whom to ask."""
+def blocked(instance: InstanceView, check: DecommissionCheck) -> list[str]:
+    """Tell why an instance may not be decommissioned: who needs it, and whom to ask; in lines."""
     name = f"*{escaped(one_line(instance.instance_name), 200)}* {code(instance.instance_id)}"
     reason = f": {escaped(check.reason, 500).rstrip('.')}" if check.reason else ""
     lines = [_blocker(one, instance.instance_id) for one in check.blocking_instances[:15]]
@@ -186,7 +186,7 @@ def blocked(instance: InstanceView, check: DecommissionCheck) -> str:
         told.append(f"… and {more} more")
     if lines:
         told.append("Ask their owners to let go of it first; then try again.")
-    return "\n".join(told)
+    return told
 
 
 def _blocker(one: Mapping[str, Any], asked: str) -> str:

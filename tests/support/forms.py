@@ -58,7 +58,12 @@ def details(presentation: dict[str, Json], **changes: Json) -> CatalogDetails:
 def component(name: str, *fields: dict[str, Json], **rules: Json) -> ComponentForm:
     """One component of a bundle; `rules`: required, enabled, enabled_when, fixed, display_name."""
     title = rules.pop("display_name", name.capitalize())
-    document = details({"fields": list(fields)}, name=f"{name}-item", display_name=title)
+    document = details(
+        {"fields": list(fields)},
+        name=f"{name}-item",
+        display_name=title,
+        dependencies=rules.pop("dependencies", ()),
+    )
     fixed = rules.pop("fixed", {})
     when = rules.pop("enabled_when", None)
     every = load_presentation(document.presentation).all_fields
@@ -73,6 +78,7 @@ def component(name: str, *fields: dict[str, Json], **rules: Json) -> ComponentFo
         fixed=fixed,
         details=document,
         version="1.2.0",
+        provided=rules.pop("provided", {}),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.forms.errors import sort_out
-from bot.forms.form import Filled, Form, enabled, form_of, shown, untouched
+from bot.forms.form import Filled, Form, connections, enabled, form_of, shown, untouched
 from bot.forms.pages import pages
 from bot.forms.places import CHOICE_BLOCK, place_of
 from bot.forms.reading import asked_by, read_view
@@ -191,6 +192,44 @@ def test_the_summary_tells_everything_by_its_label_and_no_secret() -> None:
     assert f"Password: {SECRET_DOTS}" in told
     assert "hunter2" not in told
     assert "Size: large" in told
+
+
+NEEDS = {"name": "db", "catalog_item": "database-item", "version": ">=1.0.0"}
+
+
+def needing(provided_by: str | None) -> ComponentForm:
+    provided = {"db": provided_by} if provided_by else {}
+    return component("app", SIZE, dependencies=[NEEDS], provided=provided)
+
+
+def test_a_component_asks_for_the_service_that_no_other_component_provides() -> None:
+    alone, served = bundle(needing(None)), bundle(DATABASE, needing("database"))
+
+    view = view_of(alone, untouched(alone, ADA), 1)
+    assert labels(view) == ["Connect to: db", "Size"]
+    assert labels(view_of(served, untouched(served, ADA), 2)) == ["Size"]
+
+    optional = component("database", SIZE, required=False)
+    either = bundle(optional, needing("database"))
+    filled = untouched(either, ADA)
+    assert connections(either, filled) == {"app.db"}
+    chosen = replace(filled, chosen={"database": True}, dependencies={"app.db": "si-1"})
+    assert connections(either, chosen) == frozenset()
+    assert handed_in(either, chosen).dependencies == {}
+
+
+def test_the_service_of_a_component_comes_back_and_its_error_stands_under_it() -> None:
+    form = bundle(needing(None))
+    filled = Filled(dependencies={"app.db": "si-1"}, values={"app.size": "small"})
+    view = view_of(form, filled, 1)
+
+    assert read_view(form, view, Filled()).dependencies == {"app.db": "si-1"}
+    assert handed_in(form, filled).dependencies == {"app.db": "si-1"}
+    error = FieldError("app.db", "An instance is needed.", "required")
+    assert sort_out(form, [error], asked_by(view)).here == {
+        "dependency-of:app:db": "An instance is needed."
+    }
+    assert sort_out(form, [error], frozenset()).page(form, filled) == 1
 
 
 def test_many_optional_items_become_a_menu() -> None:
