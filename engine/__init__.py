@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         Actor,
         ApprovalView,
         AttemptLog,
+        AttemptLogPage,
         AttemptView,
         AuditEntry,
         CatalogChange,
@@ -121,7 +122,8 @@ _HOMES: Final = {
     "engine.people.permissions": "not_yours",
     "engine.requests.submit": "StaleForm",
     "engine.results": (
-        "SECRET_DOTS Actor ApprovalView AttemptLog AttemptView AuditEntry CatalogChange CatalogDetails"
+        "SECRET_DOTS Actor ApprovalView AttemptLog AttemptLogPage AttemptView AuditEntry CatalogChange"
+        " CatalogDetails"
         " CatalogEntry CheckView Clone ComponentForm Decision DecommissionCheck DependencyView Event"
         " HistoryEntry InstanceSummary InstanceView Json KeyRotation Kind MemberView OperationForm"
         " OperationView Page RequestSummary RequestView StepView"
@@ -138,6 +140,7 @@ __all__ = [
     "AnyField",
     "ApprovalView",
     "AttemptLog",
+    "AttemptLogPage",
     "AttemptView",
     "AuditEntry",
     "BaseField",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from engine.facade.hearing import HearingVerbs
 from engine.facade.instances import InstanceVerbs
+from engine.facade.logs import LogVerbs
 from engine.facade.operating import OperatingVerbs
 from engine.facade.people import PeopleVerbs
 from engine.facade.requests import RequestVerbs
@@ -20,6 +21,7 @@ class Engine(
     PeopleVerbs,
     TellingVerbs,
     HearingVerbs,
+    LogVerbs,
     OperatingVerbs,
 ):
     """The engine on one database. Start it before use; `dispatcher()` is what carries steps."""

@@ -17,13 +17,12 @@ from engine.errors import InvalidInput, Unreachable
 from engine.facade.core import Core, T, T_co, named
 from engine.instances import operations
 from engine.people.permissions import Action
-from engine.requests import recovery, submit, views
+from engine.requests import decisions, ending, recovery, submit, views
+from engine.requests.changes import Changes
 from engine.requests.parameters import in_clear, references_in, refuse
-from engine.requests.recovery import Changes
 from engine.requests.submit import Intake, OptionsNeeded
 from engine.results import (
     Actor,
-    AttemptLog,
     Page,
     RequestSummary,
     RequestView,
@@ -104,7 +103,7 @@ class RequestVerbs(Core):
     async def cancel(self, actor: Actor, request_id: str) -> RequestView:
         """Cancel a request of which nothing was begun."""
         return await self._change(
-            actor, lambda connection: recovery.cancel(connection, actor, request_id)
+            actor, lambda connection: ending.cancel(connection, actor, request_id)
         )
 
     async def abort(
@@ -120,7 +119,7 @@ class RequestVerbs(Core):
         """End a request that runs or has failed."""
         return await self._change(
             actor,
-            lambda connection: recovery.abort(
+            lambda connection: ending.abort(
                 connection,
                 self._cipher,
                 actor,
@@ -193,15 +192,6 @@ class RequestVerbs(Core):
                 connection, self._cipher, actor, request_id, step=step, outputs=outputs
             ),
         )
-
-    async def logs(self, actor: Actor, request_id: str, step: str) -> list[AttemptLog]:
-        """Return the log of a step, one text an attempt."""
-
-        async def read(connection: Connection) -> list[AttemptLog]:
-            row = await views.find(connection, actor, request_id)
-            return await views.logs(connection, row.id, step)
-
-        return await self._transact(read, actor)
 
     async def secret_outputs(self, actor: Actor, request_id: str) -> Mapping[str, Any]:
         """Return the secret outputs of a request in clear; audited."""
