@@ -23,6 +23,7 @@ from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.app import REFUSED_TOKEN
+from bot.slack_metrics import RATE_LIMITS
 from engine import Unavailable
 
 CARD_SECONDS: Final = 1.0
@@ -101,6 +102,8 @@ class Channel:
                     log.exception("slack_job_failed", channel=self.name)
                     break
                 seconds = retry_after(error)
+                if seconds is not None:
+                    RATE_LIMITS.inc()
                 log.warning("slack_waits", channel=self.name, error=str(error), seconds=seconds)
                 await asyncio.sleep(pause if seconds is None else seconds)
                 if seconds is None:

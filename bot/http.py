@@ -1,49 +1,53 @@
-"""What the bot answers over HTTP: whether it lives, whether it is ready, webhooks, and, without Socket Mode, Slack.
+"""What the bot answers over HTTP: to who watches over it, to webhooks, to who reads a log, and to Slack.
 
-`/healthz` says that the process lives; `/readyz` that it can work now, and what is missing where it cannot.
+Each endpoint has a module of its own; here stands where it is found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
+from bot.monitoring import Readiness, Watchers, alive, metrics, readyz
 from bot.serving import AsgiServer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from bot.monitoring import Measuring
+
 HOST = "0.0.0.0"  # noqa: S104 - Slack, probes and metrics come from outside the container
 Endpoint = Callable[["Request"], Awaitable["Response"]]
-Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
-"""Gives what must work, by name, with the reason where it does not (None: it does)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What answers beside the probes; None: it is not offered.
+
+    `webhooks` by sender; `slack` answers Slack's requests in HTTP mode.
+    """
+
+    webhooks: Mapping[str, Endpoint] = field(default_factory=dict)
+    measure: Measuring | None = None
+    logs: Endpoint | None = None
+    slack: Endpoint | None = None
 
 
 def http_server(
     readiness: Readiness,
+    endpoints: Endpoints,
     *,
     port: int,
-    webhooks: Mapping[str, Endpoint],
-    slack: Endpoint | None = None,
+    watchers: Watchers | None = None,
 ) -> AsgiServer:
-    """Return the server of one process; `slack` answers Slack's requests in HTTP mode, `webhooks` by sender."""
-    routes = [
-        Route("/healthz", _alive),
-        Route("/readyz", _ready(readiness)),
-        *(
-            Route(f"/webhooks/{sender}", endpoint, methods=["POST"])
-            for sender, endpoint in webhooks.items()
-        ),
-    ]
-    if slack is not None:
-        routes.append(Route("/slack/events", slack, methods=["POST"]))
+    """Return the server of one process."""
     return AsgiServer(
-        Starlette(routes=routes),
+        Starlette(routes=_routes(readiness, endpoints, watchers or Watchers())),
         name="The HTTP server",
         host=HOST,
         port=port,
@@ -51,17 +55,14 @@ def http_server(
     )
 
 
-async def _alive(_: Request) -> Response:
-    return PlainTextResponse("alive\n")
-
-
-def _ready(readiness: Readiness) -> Endpoint:
-    async def ready(_: Request) -> Response:
-        parts = await readiness()
-        failing = [name for name, reason in parts.items() if reason is not None]
-        return JSONResponse(
-            {name: reason or "ok" for name, reason in parts.items()},
-            status_code=503 if failing else 200,
-        )
-
-    return ready
+def _routes(readiness: Readiness, endpoints: Endpoints, watchers: Watchers) -> list[Route]:
+    routes = [Route("/healthz", alive), Route("/readyz", readyz(readiness, watchers))]
+    for sender, endpoint in endpoints.webhooks.items():
+        routes.append(Route(f"/webhooks/{sender}", endpoint, methods=["POST"]))
+    if endpoints.measure is not None:
+        routes.append(Route("/metrics", metrics(endpoints.measure, watchers)))
+    if endpoints.logs is not None:
+        routes.append(Route("/logs/{attempt_id}", endpoints.logs))
+    if endpoints.slack is not None:
+        routes.append(Route("/slack/events", endpoints.slack, methods=["POST"]))
+    return routes

@@ -26,6 +26,7 @@ from bot.channels import retry_after
 from bot.messages import notices
 from bot.messages.blocks import actions, button, modal, section
 from bot.messages.text import MESSAGE, cut
+from bot.slack_metrics import RATE_LIMITS
 from engine import Actor, Forbidden, PaoError
 
 Block = dict[str, Any]
@@ -352,6 +353,7 @@ def _measure(services: Services, body: Mapping[str, Any], context: Mapping[str, 
 def _unforeseen(error: Exception) -> str:
     """Say that Slack is busy or away, or log the error under a new id and say that."""
     if isinstance(error, SlackApiError) and retry_after(error) is not None:
+        RATE_LIMITS.inc()
         log.warning("slack_rate_limited", error=str(error))
         return notices.SLACK_IS_BUSY
     if isinstance(error, SlackApiError) and error.response.status_code >= 500:

@@ -21,9 +21,12 @@ import handlers
 from bot.app import Services, build_app, http_endpoint, require_access, slack_client
 from bot.background import Background
 from bot.database import Database
-from bot.http import Endpoint, http_server
+from bot.http import Endpoint, Endpoints, http_server
+from bot.log_page import log_page
+from bot.monitoring import Watchers
 from bot.notifier import Notifier
 from bot.settings import clear
+from bot.slack_metrics import note_ack
 from bot.socket_mode import SocketMode
 from bot.ticket_webhooks import ANY, JIRA, TicketWebhooks
 from bot.webhooks import GitHubWebhooks
@@ -105,7 +108,7 @@ async def bot_running(engine: Engine, access: SlackAccess) -> AsyncIterator[Slac
     async with ClientSession() as session:
         client = slack_client(access.bot_token, access.api_url, session=session)
         await require_access(client)
-        services = Services.of(client, engine, group_teams=access.group_teams)
+        services = Services.of(client, engine, group_teams=access.group_teams, on_ack=note_ack)
         app = build_app(services, signing_secret=access.signing_secret)
         handlers.register(app, services)
         socket = SocketMode(app, access.app_token) if access.app_token else None
@@ -129,9 +132,14 @@ async def _serve(
     background = Background()
     server = http_server(
         lambda: _readiness(engine, slack),
+        Endpoints(
+            webhooks=_webhooks(settings, engine, background),
+            measure=engine.measures,
+            logs=log_page(engine),
+            slack=slack.endpoint if slack else None,
+        ),
         port=settings.http_port,
-        webhooks=_webhooks(settings, engine, background),
-        slack=slack.endpoint if slack else None,
+        watchers=Watchers(settings.metrics_allow),
     )
     async with running(background), running(server):
         await dispatcher.wait()

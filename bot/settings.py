@@ -15,6 +15,7 @@ import re
 import stat
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import unquote
@@ -91,6 +92,20 @@ Duration: TypeAlias = Annotated[timedelta, NoDecode, BeforeValidator(_duration)]
 Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
 Keys: TypeAlias = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_list)]
 NamesByKey: TypeAlias = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_lists)]
+
+
+def _networks(value: object) -> object:
+    found = _list(value)
+    if isinstance(found, list):
+        for network in found:
+            try:
+                ip_network(str(network), strict=False)
+            except ValueError as error:
+                raise ValueError(f"{network} is neither an address nor a network") from error
+    return found
+
+
+Networks: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)]
 
 
 class Team(BaseModel):
@@ -223,6 +238,11 @@ class Settings(BaseSettings):
 
     log_format: Literal["json", "console"] | None = Field(
         None, description="Default: `console` on a terminal, else `json`"
+    )
+    metrics_allow: Networks = Field(
+        (),
+        description="Addresses and networks that may read `/metrics`, and the reasons in `/readyz`; "
+        "default: this machine's own",
     )
     http_port: int = Field(8000, ge=0, le=65535, description="Port for health, webhooks, Slack")
     public_url: str | None = Field(None, description="Our address as people and Slack reach it")

@@ -21,6 +21,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.app import REFUSED_TOKEN
+from bot.slack_metrics import REBUILDS
 from engine import ConfigurationError, Unreachable
 
 LOOK_SECONDS: Final = 2.0
@@ -137,6 +138,7 @@ class SocketMode:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
                 self.rebuilds += 1
+                REBUILDS.inc()
                 log.info("socket_mode_rebuilt", rebuilds=self.rebuilds)
                 return
 

@@ -12,6 +12,7 @@ from engine.errors import PaoError
 from engine.facade.catalog import CatalogVerbs
 from engine.facade.core import named, require
 from engine.key_rotation import BEGINNING, Batch, rotate_batch
+from engine.metrics import Measures
 from engine.people.permissions import Action
 from engine.results import (
     Actor,
@@ -22,6 +23,7 @@ from engine.results import (
 )
 from engine.store import (
     audit,
+    measures,
     migrate,
     periodic,
     requests,
@@ -102,6 +104,10 @@ class OperatingVerbs(CatalogVerbs):
                 return await self._look_after(connection)
         except PaoError as error:
             return {"database": str(error)}
+
+    async def measures(self) -> Measures:
+        """Return how the whole installation stands, in figures; raises Unavailable."""
+        return await measures.measure(self._pool)
 
     async def _look_after(self, connection: Connection) -> Mapping[str, str | None]:
         migrations = None

@@ -17,7 +17,7 @@ import pytest
 
 from bot.background import Background
 from bot.deliveries import LARGEST_BODY
-from bot.http import http_server
+from bot.http import Endpoints, http_server
 from bot.process import running
 from bot.webhooks import GitHubWebhooks
 from engine import Engine, EngineConfig
@@ -110,7 +110,7 @@ def delivering(
 
         async with Engine(config) as engine, aiohttp.ClientSession() as session:
             webhooks = GitHubWebhooks(engine, background, secret)
-            server = http_server(ready, port=0, webhooks={"github": webhooks.answer})
+            server = http_server(ready, Endpoints({"github": webhooks.answer}), port=0)
             async with running(background), running(server):
                 url = f"http://127.0.0.1:{server.port}/webhooks/github"
                 yield Sender(url, session, background, connection)

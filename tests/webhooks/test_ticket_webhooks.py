@@ -16,7 +16,7 @@ import pytest
 
 from bot.background import Background
 from bot.deliveries import LARGEST_BODY
-from bot.http import http_server
+from bot.http import Endpoints, http_server
 from bot.process import running
 from bot.ticket_webhooks import ANY, JIRA, TicketWebhooks
 from bot.webhooks import GitHubWebhooks
@@ -65,7 +65,7 @@ async def serving(bench: Workbench, secret: str | None = SECRET) -> AsyncIterato
         "jira": TicketWebhooks(bench.engine, JIRA, secret, "PAO_JIRA_WEBHOOK_SECRET").answer,
         "tickets": TicketWebhooks(bench.engine, ANY, secret, "PAO_TICKET_WEBHOOK_SECRET").answer,
     }
-    server = http_server(ready, port=0, webhooks=webhooks)
+    server = http_server(ready, Endpoints(webhooks), port=0)
     async with aiohttp.ClientSession() as session, running(background), running(server):
         yield Sender(f"http://127.0.0.1:{server.port}", session)
 
