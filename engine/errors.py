@@ -111,7 +111,10 @@ class Forbidden(PaoError):
 
 
 class Conflict(PaoError):
-    """The state of things does not allow it; `request_id` is the request that stands in the way."""
+    """The state of things does not allow it; `request_id` is the request that stands in the way.
+
+    `details`: more that a program may show, JSON-ready (`blocked`: blocking_instances).
+    """
 
     default_code = "conflict"
     default_kind = "permanent"
@@ -124,9 +127,11 @@ class Conflict(PaoError):
         *,
         request_id: str | None = None,
         code: str | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(what, why, do, code=code)
         self.request_id = request_id
+        self.details: Mapping[str, Any] = details or {}
 
 
 class ConstraintViolated(Conflict):

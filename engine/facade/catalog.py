@@ -14,6 +14,7 @@ from engine.catalog.touched import Touched, touched_instances
 from engine.catalog.value_choices import allowed_options
 from engine.facade.core import Core, named, require
 from engine.people.permissions import Action
+from engine.requests.bundle_forms import component_forms
 from engine.requests.parameters import narrowed, surroundings
 from engine.requests.submit import access_of
 from engine.results import (
@@ -21,6 +22,7 @@ from engine.results import (
     CatalogChange,
     CatalogDetails,
     CatalogEntry,
+    ComponentForm,
     Page,
     SyncReport,
 )
@@ -89,6 +91,15 @@ class CatalogVerbs(Core):
             return await events.catalog_changes(
                 connection, teams=actor.teams, sees_all=actor.is_admin, limit=limit
             )
+
+    async def bundle_components(self, actor: Actor, name: str) -> Sequence[ComponentForm]:
+        """Return what a form asks of the components of a bundle, required ones first.
+
+        Conflict, with the reason, where a required one cannot be had.
+        """
+        return await self._transact(
+            lambda connection: component_forms(connection, actor, name), actor
+        )
 
     async def catalog_stats(self, actor: Actor) -> Mapping[str, Any]:
         """Return counts of documents and requests."""

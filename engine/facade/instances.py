@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.facade.core import Core
-from engine.instances import decommission, lifecycle
+from engine.instances import decommission, lifecycle, operations
 from engine.instances import dependencies as instance_dependencies
+from engine.requests.operations import OperationType
 from engine.results import (
     Actor,
     DecommissionCheck,
@@ -14,6 +15,7 @@ from engine.results import (
     HistoryEntry,
     InstanceSummary,
     InstanceView,
+    OperationForm,
     OperationView,
     Page,
     TimelineEntry,
@@ -125,6 +127,23 @@ class InstanceVerbs(Core):
             return await lifecycle.operations(connection, row.id)
 
         return await self._transact(read, actor)
+
+    async def operation_form(
+        self, actor: Actor, instance_id: str, request_type: OperationType, name: str
+    ) -> OperationForm:
+        """Return what a form of an update or upgrade shows; Conflict with the reason if ineligible."""
+        return await self._transact(
+            lambda connection: operations.form(connection, actor, instance_id, request_type, name),
+            actor,
+        )
+
+    async def upgrade_path(
+        self, actor: Actor, instance_id: str
+    ) -> Sequence[Sequence[OperationView]]:
+        """Return the chains of upgrades that lead on from each other, from the instance's version."""
+        return await self._transact(
+            lambda connection: operations.upgrade_path(connection, actor, instance_id), actor
+        )
 
     async def can_decommission(self, actor: Actor, instance_id: str) -> DecommissionCheck:
         """Ask whether an instance may go, and who stands in the way."""

@@ -16,7 +16,6 @@ from engine.catalog.documents import (
     Bundle,
     Component,
     Dependency,
-    load_fulfillment,
     load_presentation,
 )
 from engine.catalog.fields import AnyField, BaseField
@@ -33,6 +32,7 @@ from engine.requests.judging import (
     JudgedComponent,
     judge_form,
     refuse_unknown_steps,
+    steps_of,
 )
 from engine.results import Actor, Submission
 from engine.store.pool import Connection
@@ -172,7 +172,7 @@ async def judge_component(
     scope: Mapping[str, Any],
 ) -> tuple[JudgedComponent, list[FieldError]]:
     """Judge what a component is given, its fixed parameters with it, by the fields of its item."""
-    refuse_unknown_steps(load_fulfillment(form.document.fulfillment), intake.step_types)
+    refuse_unknown_steps(steps_of(form.document.fulfillment), intake.step_types)
     fixed, late, errors = _fixed(component, scope)
     own = {name: value for name, value in form.given.items() if name not in component.parameters}
     whole = Form(

@@ -18,6 +18,7 @@ from engine.requests.judging import (
     refuse_stale,
     refuse_unknown_steps,
     refuse_unrequestable,
+    steps_of,
 )
 from engine.requests.plan import plan_document, plan_steps
 from engine.results import Actor, Submission
@@ -54,7 +55,7 @@ class ItemOrder:
         """Raise where the item takes no requests, or not this form's."""
         refuse_unrequestable(self.document)
         refuse_stale(self.document, submission)
-        refuse_unknown_steps(load_fulfillment(self.document.fulfillment), intake.step_types)
+        refuse_unknown_steps(steps_of(self.document.fulfillment), intake.step_types)
 
     async def judge(
         self, connection: Connection, intake: Intake, actor: Actor, submission: Submission

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from engine.catalog import search
-from engine.catalog.documents import Access, Component, Fulfillment
+from engine.catalog.documents import Access, Component, load_fulfillment
 from engine.catalog.fields import BaseField, InstanceField, Option
 from engine.catalog.options import source_of
 from engine.catalog.steps import BaseStep
@@ -256,9 +256,9 @@ def refuse_unrequestable(document: StoredDocument) -> None:
         )
 
 
-def refuse_unknown_steps(fulfillment: Fulfillment, step_types: frozenset[str]) -> None:
+def refuse_unknown_steps(steps: Sequence[BaseStep], step_types: frozenset[str]) -> None:
     """Raise where nobody here can do a step: rather no request than one that runs half."""
-    for step in _steps(fulfillment):
+    for step in steps:
         if step.type not in step_types:
             raise Conflict(
                 f"A step of type {step.type} is not available in this version",
@@ -267,8 +267,10 @@ def refuse_unknown_steps(fulfillment: Fulfillment, step_types: frozenset[str]) -
             )
 
 
-def _steps(fulfillment: Fulfillment) -> Sequence[BaseStep]:
-    automation, rollback = fulfillment.automation, fulfillment.rollback
+def steps_of(fulfillment: Mapping[str, Any]) -> Sequence[BaseStep]:
+    """Return the steps of a fulfillment as written, its rollback's too."""
+    model = load_fulfillment(fulfillment)
+    automation, rollback = model.automation, model.rollback
     return (*(automation.steps if automation else ()), *(rollback.steps if rollback else ()))
 
 

@@ -36,7 +36,7 @@ from engine.errors import Conflict, ConstraintViolated, InvalidInput
 from engine.events import NewEvent
 from engine.foreign_json import clean_text, dump_json
 from engine.people.directory import personal_team
-from engine.requests import bundles, items, targets
+from engine.requests import bundles, decommission, items, operations, targets
 from engine.requests.begin import begin
 from engine.requests.components import said_of
 from engine.requests.judging import (
@@ -95,7 +95,7 @@ async def submit(
     await _refuse_over_limits(connection, actor, order, judged, team)
     draft = Draft(order, judged, order.planned(judged), submission, actor, team, digest)
     request_id = await _write(connection, intake, draft)
-    await _begin(connection, order, request_id)
+    await _begin(connection, intake, order, request_id)
     return request_id
 
 
@@ -128,8 +128,10 @@ async def _find(
     connection: Connection, actor: Actor, submission: Submission, target: InstanceRow | None
 ) -> Order:
     """Return what is asked for; InvalidInput where that is not one thing."""
-    if target is not None:
-        raise InvalidInput(f"There is no request of type {submission.request_type}")
+    if submission.request_type == "decommission":
+        return await decommission.find(connection, actor, submission, target)
+    if submission.request_type != "create":
+        return await operations.find(connection, actor, submission, target)
     if submission.bundle and submission.item:
         raise InvalidInput("An item and a bundle cannot be requested at once", field="bundle")
     if submission.bundle:
@@ -302,10 +304,10 @@ def _member(one: JudgedComponent, name: str, parameters: Mapping[str, Any]) -> N
     )
 
 
-async def _begin(connection: Connection, order: Order, request_id: UUID) -> None:
+async def _begin(connection: Connection, intake: Intake, order: Order, request_id: UUID) -> None:
     """Let the request go as far as it can; Conflict where the instance's state does not allow it."""
     try:
-        await begin(connection, request_id)
+        await begin(connection, request_id, intake.config.teams)
     except ConstraintViolated as refused:
         if order.target is None or refused.constraint not in targets.STATE_RULES:
             raise

@@ -100,6 +100,7 @@ class Member:
     component: str
     role: str | None
     is_required: bool
+    was_provisioned: bool
     providers: Sequence[UUID]
 
 
@@ -112,6 +113,8 @@ class BegunStep:
     step_type: str
     step_config: Mapping[str, Any]
     catalog_commit: str | None
+    by_hand: bool
+    """Whether people completed it, and no attempt did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ WHERE subject_instance_id = %(id)s AND status IN ('submitted', 'validating', 'in
 -- The living members of a bundle's instance, with the component that each was made as.
 SELECT si.id, si.instance_id, si.instance_name, si.catalog_item_id AS document_id,
        coalesce(m.component_name, si.instance_id) AS component, m.member_role AS role,
-       m.is_required,
+       m.is_required, si.provisioned_at IS NOT NULL AS was_provisioned,
        ARRAY(
            SELECT d.provider_instance_id FROM service_instance_dependencies d
            WHERE d.dependent_instance_id = si.id
@@ -70,7 +70,10 @@ ORDER BY component;
 
 -- name: steps_begun
 -- The steps that ever began on instances, in the order in which they were first made.
-SELECT work.instance_id AS instance, s.step_name, s.step_type, s.step_config, r.catalog_commit
+SELECT work.instance_id AS instance, s.step_name, s.step_type, s.step_config, r.catalog_commit,
+       s.status = 'completed' AND NOT EXISTS (
+           SELECT FROM step_attempts a WHERE a.step_id = s.id AND a.status = 'completed'
+       ) AS by_hand
 FROM (
     SELECT r.subject_instance_id AS instance_id, r.id AS request_id, NULL::text AS component
     FROM service_requests r
@@ -83,7 +86,7 @@ FROM (
 ) AS work
 JOIN service_requests r ON r.id = work.request_id
 JOIN request_steps s ON s.request_id = r.id AND s.component IS NOT DISTINCT FROM work.component
-WHERE s.attempt_count > 0
+WHERE s.attempt_count > 0 AND s.section IN ('automation', 'rollback')
 ORDER BY r.created_at, s.section, s.position;
 
 -- name: lock_team_documents

@@ -56,25 +56,91 @@ async def add_item(
     **columns: Any,
 ) -> str:
     """Put a catalog item into service as a sync would; return its content hash."""
-    presentation = {"fields": list(fields)}
-    fulfillment = fulfillment or {"manual": MANUAL}
-    contents = json.dumps([version, presentation, fulfillment], default=str)
-    content_hash = hashlib.sha256(contents.encode()).hexdigest()
-    values = {
-        "name": name,
-        "version": version,
-        "owner": owner,
-        "presentation": presentation,
-        "fulfillment": fulfillment,
-        "source_file_hash": content_hash,
-        **columns,
-    }
+    return await add_document(
+        connection,
+        "catalog_items",
+        {
+            "name": name,
+            "version": version,
+            "owner": owner,
+            "presentation": {"fields": list(fields)},
+            "fulfillment": fulfillment or {"manual": MANUAL},
+            **columns,
+        },
+    )
+
+
+async def add_bundle(
+    connection: Connection,
+    name: str,
+    bundle: Mapping[str, Any],
+    *,
+    fields: Sequence[Mapping[str, Any]] = (),
+    version: str = "1.0.0",
+    owner: str = "platform",
+    **columns: Any,
+) -> str:
+    """Put a bundle into service as a sync would; return its content hash."""
+    return await add_document(
+        connection,
+        "catalog_bundles",
+        {
+            "name": name,
+            "version": version,
+            "owner": owner,
+            "presentation": {"bundle_fields": list(fields)},
+            "bundle_definition": bundle,
+            **columns,
+        },
+    )
+
+
+async def add_operation(
+    connection: Connection,
+    kind: str,
+    name: str,
+    targets: Sequence[Mapping[str, Any]],
+    *,
+    fulfillment: Mapping[str, Any] | None = None,
+    fields: Sequence[Mapping[str, Any]] = (),
+    version: str = "1.0.0",
+    owner: str = "platform",
+    more: Mapping[str, Any] | None = None,
+    **columns: Any,
+) -> str:
+    """Put an update or upgrade into service as a sync would; return its content hash.
+
+    `more`: keys of the `targets` section beside the items, `destructive` say.
+    """
+    section = {"catalog_items": list(targets), **(more or {})}
+    flags = ("destructive", "downtime_required", "estimated_duration")
+    defaults = {"destructive": False, "downtime_required": False}
+    return await add_document(
+        connection,
+        f"{kind}_items",
+        {
+            "name": name,
+            "version": version,
+            "owner": owner,
+            "targets": section,
+            "presentation": {"fields": list(fields)},
+            "fulfillment": fulfillment or {"manual": MANUAL},
+            **defaults,
+            **{flag: section[flag] for flag in flags if flag in section},
+            **columns,
+        },
+    )
+
+
+async def add_document(connection: Connection, table: str, columns: Mapping[str, Any]) -> str:
+    """Put a document into its table, or a new version of it; return its content hash."""
+    content_hash = hashlib.sha256(json.dumps(columns, default=str).encode()).hexdigest()
+    values = {"source_file_hash": content_hash, **columns}
     names = ", ".join(values)
     marks = ", ".join(f"%({key})s" for key in values)
     changes = ", ".join(f"{key} = EXCLUDED.{key}" for key in values)
     statement = (
-        f"INSERT INTO catalog_items ({names}) VALUES ({marks}) "
-        f"ON CONFLICT (name) DO UPDATE SET {changes}"
+        f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT (name) DO UPDATE SET {changes}"
     )
     parameters = {
         key: Jsonb(value) if isinstance(value, dict | list) else value
