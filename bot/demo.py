@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bot.demo_cloud import DemoCloud
+from bot.demo_memory import Memory
 from bot.manifest import manifest
 from bot.panel import Panel
 from bot.playground import Installation, Playground
@@ -61,7 +62,12 @@ async def demo_running(settings: Settings, *, port: int, say: Say) -> AsyncItera
             await _sync(engine, say)
             _tell_of_terraform(settings, say)
             installation = Installation.from_manifest(manifest())
-            playground = Playground(port=port, panel=Panel(engine), installation=installation)
+            playground = Playground(
+                port=port,
+                panel=Panel(engine),
+                memory=Memory(folder / "slack.json"),
+                installation=installation,
+            )
             async with running(playground):
                 access = SlackAccess(
                     bot_token=playground.bot_token,

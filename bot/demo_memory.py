@@ -1,8 +1,8 @@
-"""What the demo's cloud has, kept in one file, so that it outlives a restart of the demo.
+"""What the demo's cloud and its workspace have, in a file each, so that it outlives a restart.
 
 The engine goes on with what was under way when its process died; it can only do so where the other
-side still knows its operations and tickets. The file is replaced as a whole; one that is missing or
-cannot be read is an empty cloud.
+side still knows its operations and tickets, and the messages that the bot posted. A file is
+replaced as a whole; one that is missing or cannot be read is an empty cloud or workspace.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Memory:
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as error:
-            log.warning("demo_cloud_forgot", error=str(error))
+            log.warning("demo_forgot", error=str(error))
             return {}
         return kept if isinstance(kept, dict) else {}
 
     def keep(self, state: Mapping[str, Any]) -> None:
-        """Replace the file. A disk that takes nothing is logged: the cloud goes on without."""
+        """Replace the file. A disk that takes nothing is logged: the demo goes on without."""
         if self._path is None:
             return
         new = self._path.with_suffix(".new")
@@ -48,4 +48,4 @@ class Memory:
             new.write_text(json.dumps(state), "utf-8")
             new.replace(self._path)
         except OSError as error:
-            log.warning("demo_cloud_not_kept", error=str(error))
+            log.warning("demo_not_kept", error=str(error))

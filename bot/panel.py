@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from engine.errors import NotFound
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from bot.playground.engine_panel import (
         AttemptRow,
         InstanceDetail,
+        InstanceNode,
         InstanceRow,
         RequestDetail,
         RequestRow,
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 SHOWN = 30
 """Requests and instances in the lists, the newest."""
+
+CONNECTED = 40
+"""Instances in one graph."""
 
 
 class Panel:
@@ -75,28 +80,39 @@ class Panel:
         ]
 
     async def instance(self, instance_id: str) -> InstanceDetail | None:
-        """Return one instance with its neighbours."""
+        """Return one instance, with all that hangs together with it."""
         operator = await self._operator()
         try:
             view = await self._engine.instance(operator, instance_id)
         except NotFound:
             return None
-        neighbours: dict[str, list[InstanceRow]] = {"provider": [], "dependent": []}
-        for dependency in view.dependencies:
-            neighbour = await self._engine.instance(operator, dependency.instance_id)
-            neighbours[dependency.relationship].append(_instance_row(neighbour))
+        connected = await self._connected(operator, view)
         return {
             **_instance_row(view),
             "outputs": dict(view.service_outputs),
-            "providers": neighbours["provider"],
-            "dependents": neighbours["dependent"],
+            "members": [member.instance_id for member in view.members],
+            "graph": [_node(one) for one in connected],
         }
+
+    async def _connected(self, operator: Actor, start: InstanceView) -> list[InstanceView]:
+        """Return the instances that dependencies and bundles connect, the nearest first."""
+        found = {start.instance_id: start}
+        waiting = deque(_neighbours(start))
+        while waiting and len(found) < CONNECTED:
+            near = waiting.popleft()
+            if near not in found:
+                found[near] = await self._engine.instance(operator, near)
+                waiting.extend(_neighbours(found[near]))
+        return list(found.values())
 
     async def _step(self, operator: Actor, view: RequestView, step: StepView) -> StepRow:
         logs = await self._engine.logs(operator, view.request_id, step.step_id)
         texts = {log.attempt_number: log.text for log in logs}
+        component = step.step_id.split("/", 1)[0] if "/" in step.step_id else None
         return {
+            "id": step.step_id,
             "name": step.name,
+            "component": component if component in view.components else None,
             "type": step.type,
             "state": step.status,
             "depends_on": list(step.depends_on),
@@ -119,6 +135,17 @@ def _attempt_row(attempt: AttemptView, log: str) -> AttemptRow:
         "error": attempt.error_message,
         "log": log,
     }
+
+
+def _neighbours(view: InstanceView) -> list[str]:
+    dependencies = [one.instance_id for one in view.dependencies]
+    return [*dependencies, *(one.instance_id for one in (*view.members, *view.bundles))]
+
+
+def _node(view: InstanceView) -> InstanceNode:
+    providers = [one for one in view.dependencies if one.relationship == "provider"]
+    members = [one.instance_id for one in view.members]
+    return {**_instance_row(view), "after": [*(one.instance_id for one in providers), *members]}
 
 
 def _instance_row(view: InstanceView) -> InstanceRow:

@@ -32,9 +32,11 @@ class AttemptRow(TypedDict):
 
 
 class StepRow(TypedDict):
-    """A step, the names of the steps it waits for, and its attempts."""
+    """A step, the ids of the steps it waits for, and its attempts; `component` of a bundle."""
 
+    id: str
     name: str
+    component: str | None
     type: str
     state: str
     depends_on: list[str]
@@ -58,12 +60,18 @@ class InstanceRow(TypedDict):
     team: str
 
 
+class InstanceNode(InstanceRow):
+    """An instance in a graph, with the ids of those that it needs: providers, a bundle's members."""
+
+    after: list[str]
+
+
 class InstanceDetail(InstanceRow):
-    """An instance, what it depends on (`providers`), and what depends on it (`dependents`)."""
+    """An instance, and the graph of all that hangs together with it, itself included."""
 
     outputs: dict[str, Any]
-    providers: list[InstanceRow]
-    dependents: list[InstanceRow]
+    members: list[str]
+    graph: list[InstanceNode]
 
 
 class EnginePanel(Protocol):

@@ -1,6 +1,7 @@
 """The playground as one server: Web API, Socket Mode, response URLs and the page, on one port.
 
-It runs in the caller's event loop and leaves signals alone. State lives in memory and ends with it.
+It runs in the caller's event loop and leaves signals alone. State lives in memory and ends with it,
+except for the messages, where a `memory` keeps them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from bot.playground.dispatch import ACK_SECONDS, EVENT_PAUSES, Dispatch
 from bot.playground.faults import Fault, Faults
 from bot.playground.gestures import Gestures
 from bot.playground.installation import Installation, default_installation
+from bot.playground.memory import Memory, remember, restore, state_of
 from bot.playground.message_box import MessageBox
 from bot.playground.methods import WebApi
 from bot.playground.pages import Pages
@@ -57,7 +59,8 @@ class Playground:
     """Slack's twin. Make one, `await start()`, give `api_url` and the tokens to a Bolt app.
 
     `port` 0 takes any free port. `request_url` switches from Socket Mode to signed HTTP requests.
-    `ack_seconds`, `event_pauses` and `clock` are Slack's own unless a test says otherwise.
+    `memory` keeps the messages over a restart. `ack_seconds`, `event_pauses` and `clock` are Slack's
+    own unless a test says otherwise.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Playground:
         teams: Sequence[UserGroup] | None = None,
         installation: Installation | None = None,
         panel: EnginePanel | None = None,
+        memory: Memory | None = None,
         request_url: str | None = None,
         ack_seconds: float = ACK_SECONDS,
         event_pauses: tuple[float, ...] = EVENT_PAUSES,
@@ -79,6 +83,9 @@ class Playground:
         self.app_token = f"xapp-playground-{secrets.token_hex(12)}"
         self.signing_secret = secrets.token_hex(16)
         self.workspace = Workspace(people or default_people(), teams or default_teams(), clock)
+        self._memory = memory
+        if memory is not None:
+            restore(self.workspace, memory.read())
         self.views = Views(clock)
         self.sockets = Sockets(clock)
         self.faults = Faults(clock)
@@ -106,6 +113,7 @@ class Playground:
         self._pages = Pages(self.box, self.gestures, self.faults, self._doorkeeper, panel)
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._remembering: asyncio.Task[None] | None = None
 
     @property
     def base_url(self) -> str:
@@ -142,6 +150,8 @@ class Playground:
         )
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        if self._memory is not None:
+            self._remembering = asyncio.create_task(remember(self.workspace, self._memory))
         await self._server.ready.wait()
 
     async def stop(self) -> None:
@@ -158,6 +168,15 @@ class Playground:
             task.cancel()
         await asyncio.gather(self._serving, return_exceptions=True)
         self._server = self._serving = None
+        await self._remember_at_last()
+
+    async def _remember_at_last(self) -> None:
+        if self._memory is None or self._remembering is None:
+            return
+        self._remembering.cancel()
+        await asyncio.gather(self._remembering, return_exceptions=True)
+        self._remembering = None
+        await asyncio.to_thread(self._memory.keep, state_of(self.workspace))
 
     def _app(self) -> ASGIApp:
         routes = [

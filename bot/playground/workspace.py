@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -340,6 +340,13 @@ class Workspace:
         self._last_microsecond = max(int(self.clock() * 1e6), self._last_microsecond + 1)
         seconds, microseconds = divmod(self._last_microsecond, 10**6)
         return f"{seconds}.{microseconds:06d}"
+
+    def continue_after(self, stamps: Iterable[str]) -> None:
+        """Make time stamps later than these."""
+        for stamp in stamps:
+            seconds, _, microseconds = stamp.partition(".")
+            known = int(seconds) * 10**6 + int(microseconds or 0)
+            self._last_microsecond = max(self._last_microsecond, known)
 
     # Response URLs
 

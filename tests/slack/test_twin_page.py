@@ -364,6 +364,22 @@ async def test_mrkdwn_is_drawn_as_slack_draws_it_and_never_as_markup():
     assert drawn == [html for _, html in MRKDWN]
 
 
+async def test_a_verbatim_text_makes_no_link_of_a_bare_address():
+    text = {"type": "mrkdwn", "text": "see https://e.com/a", "verbatim": True}
+    async with SlackTwin() as twin, new_page() as page:
+        await page.goto(twin.playground.url)
+        drawn = await page.evaluate(
+            """async (text) => {
+              const { textObject } = await import("/static/mrkdwn.js");
+              const root = document.createElement("div");
+              root.append(...textObject(text, {}));
+              return root.innerHTML;
+            }""",
+            text,
+        )
+    assert drawn == "see https://e.com/a"
+
+
 class OneRequest:
     """An engine with one request of three steps, and the two instances that it made."""
 
@@ -375,7 +391,9 @@ class OneRequest:
         attempt = {"number": 1, "state": "failed", "error": "<b>no quota</b>", "log": "creating"}
         steps = [
             {
+                "id": f"database/{name}",
                 "name": name,
+                "component": "database",
                 "type": "HttpPost",
                 "state": state,
                 "depends_on": after,
@@ -383,8 +401,8 @@ class OneRequest:
             }
             for name, state, after, made in (
                 ("register", "completed", [], []),
-                ("create", "failed", ["register"], [attempt]),
-                ("announce", "pending", ["create"], []),
+                ("create", "failed", ["database/register"], [attempt]),
+                ("announce", "pending", ["database/create"], []),
             )
         ]
         return {**(await self.requests())[0], "id": request_id, "steps": steps}
@@ -395,9 +413,10 @@ class OneRequest:
 
     async def instance(self, instance_id: str):
         db, app = await self.instances()
+        graph = [{**db, "after": []}, {**app, "after": ["si-db"]}]
         if instance_id == "si-db":
-            return {**db, "outputs": {"port": 5432}, "providers": [], "dependents": [app]}
-        return {**app, "outputs": {}, "providers": [db], "dependents": []}
+            return {**db, "outputs": {"port": 5432}, "members": [], "graph": graph}
+        return {**app, "outputs": {}, "members": ["si-db"], "graph": graph}
 
 
 async def test_the_engine_is_shown_at_work_beside_the_conversation():
@@ -407,6 +426,7 @@ async def test_the_engine_is_shown_at_work_beside_the_conversation():
         panel = page.get_by_test_id("engine")
         await expect(panel).to_contain_text("create · Alice Martin · req-1")
         await expect(panel.get_by_role("button", name="announce, pending")).to_be_visible()
+        await expect(panel.locator("svg")).to_contain_text("database · Htt")
         await expect(panel).to_contain_text("<b>no quota</b>")
         await expect(panel.locator(".log")).to_have_text("creating")
         await panel.get_by_role("button", name="register, completed").click()
@@ -414,6 +434,7 @@ async def test_the_engine_is_shown_at_work_beside_the_conversation():
         await page.get_by_test_id("engine-instances").click()
         await expect(panel).to_contain_text("5432")
         await panel.get_by_role("button", name="app, active").click()
+        await expect(panel.locator("svg")).to_contain_text("member: postgr")
         await expect(panel.get_by_test_id("engine-detail").get_by_role("heading")).to_contain_text(
             "app"
         )

@@ -110,11 +110,11 @@ export class EnginePanel {
   }
 
   requestDetail(request) {
-    const step = request.steps.find((one) => one.name === this.step) ?? busiest(request.steps);
+    const step = request.steps.find((one) => one.id === this.step) ?? busiest(request.steps);
     return h("section", { class: "engine-detail", testid: "engine-detail" },
       h("h3", {}, request.title, " ", chip(request.state)),
-      graph(request.steps.map(stepNode), step?.name, (name) => {
-        this.step = name;
+      graph(request.steps.map(stepNode), step?.id, (id) => {
+        this.step = id;
         this.refresh();
       }),
       step && this.stepDetail(step));
@@ -127,29 +127,26 @@ export class EnginePanel {
       step.attempts.map((attempt) => h("details", { open: attempt === step.attempts.at(-1) },
         h("summary", {}, `Attempt ${attempt.number} `, chip(attempt.state), h("span", { class: "engine-about" }, span(attempt))),
         attempt.error && h("p", { class: "engine-error" }, attempt.error),
-        attempt.log && h("pre", { class: "log", "data-log": `${step.name}/${attempt.number}`, tabindex: "0" }, attempt.log))));
+        attempt.log && h("pre", { class: "log", "data-log": `${step.id}/${attempt.number}`, tabindex: "0" }, attempt.log))));
   }
 
   instanceDetail(instance) {
-    const nodes = [
-      ...instance.providers.map((one) => node(one, [])),
-      node(instance, instance.providers.map((one) => one.id)),
-      ...instance.dependents.map((one) => node(one, [instance.id])),
-    ];
     const outputs = Object.entries(instance.outputs);
     return h("section", { class: "engine-detail", testid: "engine-detail" },
       h("h3", {}, instance.name, " ", chip(instance.state)),
-      graph(nodes, instance.id, (id) => this.open("instances", id)),
+      graph(instance.graph.map((one) => instanceNode(one, instance.members)), instance.id, (id) => this.open("instances", id)),
       outputs.length ? h("dl", { class: "outputs" }, outputs.map(([key, value]) => [h("dt", {}, key), h("dd", {}, inWords(value))])) : null);
   }
 }
 
-function node({ id, name, item, version, state }, after) {
-  return { id, title: name, detail: `${item} ${version}`, state, after };
+function instanceNode({ id, name, item, version, state, after }, members) {
+  const detail = members.includes(id) ? `member: ${item} ${version}` : `${item} ${version}`;
+  return { id, title: name, detail, state, after };
 }
 
-function stepNode({ name, type, state, depends_on: after }) {
-  return { id: name, title: name, detail: type, state, after };
+function stepNode({ id, name, type, state, component, depends_on: after }) {
+  const title = component ? name.replace(`${component}/`, "") : name;
+  return { id, title, detail: component ? `${component} · ${type}` : type, state, after };
 }
 
 function inWords(value) {
