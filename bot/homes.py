@@ -7,6 +7,8 @@ change, or until the person looks: Slack asks then.
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -15,15 +17,21 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.identity import Identity
-from bot.messages.home import SHOWN, home
-from engine import Actor, Engine, Event, PaoError
+from bot.messages.home import CHANGES, SHOWN, Mine, Operating, home
+from engine import Actor, Engine, Event, NotFound, Page, PaoError, RequestSummary
 
 PAUSE_SECONDS: Final = 2.0
 REMEMBERED: Final = 2000
 """People whose Home is kept up to date; who opened it longest ago goes first."""
 
 SYSTEM: Final = Actor(user_id="pao", name="PAO", is_admin=True, source="slack", audit_name="pao")
-"""Who reads whose a request is."""
+"""Who reads whose a thing is."""
+
+UNDER_WAY: Final = ("submitted", "validating", "in_progress", "resuming")
+"""The states of an open request; what has failed stands among what waits for somebody."""
+
+NEW_CATALOG: Final = "catalog.synced"
+DIGEST: Final = "operations.eligible"
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +52,7 @@ class Homes:
         self._identity = identity
         self._pause_seconds = pause_seconds
         self._open: OrderedDict[str, None] = OrderedDict()
-        self._requests: set[str] = set()
-        self._catalog = False
+        self._touched = Touched()
         self._woken = asyncio.Event()
 
     async def opened(self, user_id: str) -> None:
@@ -60,9 +67,7 @@ class Homes:
         """Note what an event changes."""
         if not self._open:
             return
-        if event.request_id is not None:
-            self._requests.add(event.request_id)
-        self._catalog = self._catalog or event.kind == "catalog.synced"
+        self._touched.by(event)
         self._woken.set()
 
     async def work(self) -> None:
@@ -71,33 +76,87 @@ class Homes:
             await self._woken.wait()
             await asyncio.sleep(self._pause_seconds)
             self._woken.clear()
-            requests, self._requests = self._requests, set()
-            everybody, self._catalog = self._catalog, False
+            touched, self._touched = self._touched, Touched()
             try:
-                await self._draw_again(requests, everybody=everybody)
+                await self._draw_again(touched)
             except PaoError as error:
                 log.warning("homes_not_drawn", error=str(error))
 
-    async def _draw_again(self, requests: set[str], *, everybody: bool) -> None:
-        views = [await self._engine.request(SYSTEM, request_id) for request_id in requests]
-        holders = {view.requester for view in views}
-        teams = {view.team for view in views}
+    async def _draw_again(self, touched: "Touched") -> None:
+        people, teams = await self._concerned(touched)
         for user_id in list(self._open):
             try:
                 actor = await self._identity.actor(user_id)
-                if everybody or user_id in holders or not teams.isdisjoint(actor.teams):
+                mine = user_id in people or not teams.isdisjoint(actor.teams)
+                if touched.everybody or mine:
                     await self._publish(actor)
             except (PaoError, SlackApiError, ClientError, OSError, TimeoutError) as error:
                 log.warning("home_not_drawn", user=user_id, error=str(error))
 
+    async def _concerned(self, touched: "Touched") -> tuple[set[str], set[str]]:
+        """Return the people and the teams whose things were touched, and who may approve them."""
+        people, teams = set(touched.people), set()
+        for request_id in touched.requests:
+            with suppress(NotFound):
+                view = await self._engine.request(SYSTEM, request_id)
+                people.add(view.requester)
+                teams |= {team for team in (view.team, view.owner) if team}
+                rules = [rule for one in view.approvals for rule in one.approvers]
+                people |= {rule["user"] for rule in rules if "user" in rule}
+                named = (rule.get("usergroup") or rule.get("team") for rule in rules)
+                teams |= {name.removeprefix("@") for name in named if name}
+        for instance_id in touched.instances:
+            with suppress(NotFound):
+                instance = await self._engine.instance(SYSTEM, instance_id)
+                people.add(instance.owner_user_id)
+                teams.add(instance.owner_team)
+        return people, teams
+
     async def _publish(self, actor: Actor) -> None:
         """Draw what is the person's now, and show it."""
         engine = self._engine
-        services, active, failed = await asyncio.gather(
+        services, active, waiting, changes = await asyncio.gather(
             engine.instances(actor, scope="mine", limit=SHOWN),
-            engine.requests(actor, scope="mine", status="in_progress", limit=SHOWN),
-            engine.requests(actor, scope="mine", status="failed", limit=SHOWN),
+            self._open_requests(actor),
+            engine.waiting_for(actor),
+            engine.catalog_changes(actor, CHANGES),
         )
-        health = dict(await engine.health()) if actor.is_admin else None
-        view = home(services, active, failed, health)
+        operating = await self._operating(actor) if actor.is_admin else None
+        view = home(Mine(services, active, waiting, changes, operating))
         await self._client.views_publish(user_id=actor.user_id, view=view)
+
+    async def _open_requests(self, actor: Actor) -> Page[RequestSummary]:
+        """Return the newest of the person's requests that go on by themselves."""
+        pages = await asyncio.gather(
+            *(
+                self._engine.requests(actor, scope="mine", status=status, limit=SHOWN)
+                for status in UNDER_WAY
+            )
+        )
+        found = [one for page in pages for one in page.items]
+        return Page(sorted(found, key=lambda one: one.created_at, reverse=True)[:SHOWN])
+
+    async def _operating(self, actor: Actor) -> Operating:
+        health = dict(await self._engine.health())
+        syncs = (await self._engine.catalog_stats(actor)).get("syncs") or [None]
+        return Operating(health, syncs[0])
+
+
+@dataclass(slots=True)
+class Touched:
+    """What events changed since the Homes were drawn last, by external ids."""
+
+    requests: set[str] = field(default_factory=set)
+    instances: set[str] = field(default_factory=set)
+    people: set[str] = field(default_factory=set)
+    everybody: bool = False
+
+    def by(self, event: Event) -> None:
+        """Note what an event changes."""
+        if event.request_id is not None:
+            self.requests.add(event.request_id)
+        if event.instance_id is not None:
+            self.instances.add(event.instance_id)
+        if event.kind == DIGEST and (owner := event.data.get("owner_user_id")):
+            self.people.add(str(owner))
+        self.everybody = self.everybody or event.kind == NEW_CATALOG

@@ -1,73 +1,137 @@
-"""The App Home: my services, my open requests, what waits for me, a start."""
+"""The App Home: what waits for me, my open requests, my services, what is new, a start."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bot.messages.blocks import VIEW_BLOCKS, Block, actions, button, divider, header, section
+from bot.messages.approvals import decision_buttons
+from bot.messages.blocks import (
+    VIEW_BLOCKS,
+    Block,
+    actions,
+    button,
+    context,
+    divider,
+    header,
+    section,
+)
 from bot.messages.card import STATUS
 from bot.messages.lists import Query
 from bot.messages.lists import requests as request_list
 from bot.messages.lists import services as service_list
-from bot.messages.text import code, escaped, one_line
-from engine import InstanceSummary, Page, RequestSummary
+from bot.messages.notices import change_in_words
+from bot.messages.text import code, escaped, mention, moment, one_line
+from bot.messages.values import count
+from engine import CatalogChange, InstanceSummary, Page, RequestSummary
 
 PICK: Final = "pick_item"
 BROWSE: Final = "browse_catalog"
 SHOWN: Final = 10
+CHANGES: Final = 5
+
+WAITING_FOR: Final[Mapping[str, tuple[str, str]]] = {
+    "submitted": (":raised_hand:", "asks for your approval"),
+    "failed": (":x:", "has failed: resume it, resolve it by hand, or abort it"),
+}
+"""What a request waits for, by its status."""
+
+WORK: Final = (":ticket:", "waits for people: its thread says for what")
 
 
-def home(
-    services: Page[InstanceSummary],
-    open_requests: Page[RequestSummary],
-    waiting: Page[RequestSummary],
-    health: Mapping[str, str | None] | None = None,
-) -> dict[str, Any]:
-    """Return the App Home of one person; `health` (part -> what is wrong, None for nothing) is for admins."""
+@dataclass(frozen=True, slots=True)
+class Operating:
+    """What admins see of the engine: each part with what is wrong (None for nothing), the last sync."""
+
+    health: Mapping[str, str | None]
+    last_sync: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """Everything that one person's Home shows."""
+
+    services: Page[InstanceSummary]
+    open_requests: Page[RequestSummary]
+    waiting: Sequence[RequestSummary] = ()
+    changes: Sequence[CatalogChange] = ()
+    operating: Operating | None = field(default=None)
+
+
+def home(mine: Mine) -> dict[str, Any]:
+    """Return the App Home of one person."""
     blocks = [
         header("Platform services"),
         *actions(
             button("Request a service", PICK, style="primary"), button("Browse the catalog", BROWSE)
         ),
-        *_waiting(waiting),
+        *_waiting(mine.waiting),
         divider(),
         header("My open requests"),
-        *(_listed(request_list(open_requests, Query("requests"))[1], bool(open_requests.items))),
+        *_listed(request_list(mine.open_requests, Query("requests"))[1], mine.open_requests),
         divider(),
         header("My services"),
-        *(_listed(service_list(services, Query("services"))[1], bool(services.items))),
-        *_health(health),
+        *_listed(service_list(mine.services, Query("services"))[1], mine.services),
+        *_changes(mine.changes),
+        *_operating(mine.operating),
     ]
     return {"type": "home", "blocks": blocks[:VIEW_BLOCKS]}
 
 
-def _listed(blocks: list[Block], filled: bool) -> list[Block]:
+def _listed(blocks: list[Block], page: Page[Any]) -> list[Block]:
     """Return a list's entries without its own heading; `/pao` has the further pages."""
-    return blocks[1 : SHOWN + 1] if filled else blocks
+    return blocks[1 : SHOWN + 1] if page.items else blocks
 
 
-def _waiting(waiting: Page[RequestSummary]) -> list[Block]:
-    if not waiting.items:
-        return []
-    return [
-        divider(),
-        header("Waiting for you"),
-        *(
-            section(
-                f":x: *{escaped(one_line(one.title), 200)}* has failed\n"
-                f"{code(one.request_id)}: resume it, resolve it by hand, or abort it.",
-                accessory=button("Status", STATUS, one.request_id),
-            )
-            for one in waiting.items[:SHOWN]
-        ),
-    ]
+def _waiting(waiting: Sequence[RequestSummary]) -> Iterator[Block]:
+    if not waiting:
+        return
+    yield divider()
+    yield header("Waiting for you")
+    for one in waiting[:SHOWN]:
+        icon, words = WAITING_FOR.get(one.status, WORK)
+        yield section(
+            f"{icon} *{escaped(one_line(one.title), 200)}* {words}\n"
+            f"{code(one.request_id)} · {mention(one.requester)} · {moment(one.created_at)}",
+            accessory=button("Status", STATUS, one.request_id),
+        )
+        if one.status == "submitted":
+            yield from actions(*decision_buttons(one.request_id, None))
+    if len(waiting) > SHOWN:
+        yield context(f"… and {len(waiting) - SHOWN} more")
 
 
-def _health(health: Mapping[str, str | None] | None) -> list[Block]:
-    if health is None:
-        return []
+def _changes(changes: Sequence[CatalogChange]) -> Iterator[Block]:
+    if changes:
+        lines = [f"{change_in_words(one)} · {moment(one.at)}" for one in changes[:CHANGES]]
+        yield divider()
+        yield header("New in the catalog")
+        yield section("\n".join(lines))
+
+
+def _operating(operating: Operating | None) -> Iterator[Block]:
+    if operating is None:
+        return
     told = [
-        f"{':white_check_mark:' if reason is None else ':warning:'} {name}"
+        f"{':white_check_mark:' if reason is None else ':warning:'} {escaped(name, 50)}"
         + (f": {escaped(reason, 300)}" if reason else "")
-        for name, reason in health.items()
+        for name, reason in operating.health.items()
     ]
-    return [divider(), header("Engine"), section("\n".join(told))]
+    yield divider()
+    yield header("Engine")
+    yield section("\n".join(told))
+    if operating.last_sync is not None:
+        yield section(_last_sync(operating.last_sync))
+
+
+def _last_sync(sync: Mapping[str, Any]) -> str:
+    """Return when the catalog was synced last, to what, and what is wrong with it."""
+    at = sync.get("sync_completed_at") or sync.get("sync_started_at")
+    commit = code(str(sync.get("commit_hash") or "–")[:12])
+    errors = int(sync.get("error_count") or 0)
+    failed = sync.get("error_message")
+    icon = ":warning:" if failed or errors else ":books:"
+    told = f"{icon} The last sync was {escaped(str(sync.get('status')), 50)}"
+    told += f", {moment(at)}, at {commit}" if at else ""
+    if errors:
+        told += f", with {count(errors, 'error')}"
+    return f"{told}: {escaped(one_line(str(failed)), 500)}" if failed else f"{told}."
