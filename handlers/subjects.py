@@ -186,12 +186,14 @@ async def _go_on(call: Call, handed: Handed) -> RequestView:
 
 
 def _changed(form: Form, filled: Filled, before: Filled) -> Mapping[str, Any]:
-    """Return the values that somebody changed."""
+    """Return the values that somebody changed, and what stays empty in spite of a default."""
     given = handed_in(form.own, filled, shown(form, filled))
+    defaults = {one.name for one in form.fields if one.default is not None}
     return {
         name: value
         for name, value in given.items()
-        if Filled(values={name: value}).differs(Filled(values={name: before.values.get(name)}))
+        if (value is None and name in defaults)
+        or Filled(values={name: value}).differs(Filled(values={name: before.values.get(name)}))
     }
 
 
