@@ -19,7 +19,9 @@ RATE_LIMITS: Final = Counter(
     "pao_slack_rate_limits", "Calls that Slack put off by Retry-After", registry=REGISTRY
 )
 REBUILDS: Final = Counter(
-    "pao_slack_socket_rebuilds", "Socket Mode connections that had to be replaced", registry=REGISTRY
+    "pao_slack_socket_rebuilds",
+    "Socket Mode connections that had to be replaced",
+    registry=REGISTRY,
 )
 
 
