@@ -19,10 +19,10 @@ BEGIN
 
     IF p_status = 'success' THEN
         v_cleared := ARRAY(
-            SELECT field.value #>> '{}'
+            SELECT field #>> '{}'
             FROM jsonb_path_query(p_request.plan -> 'presentation', '$.fields[*].name') AS field
             UNION
-            SELECT field.value #>> '{}'
+            SELECT field #>> '{}'
             FROM jsonb_path_query(p_request.plan -> 'presentation', '$.groups[*].fields[*].name') AS field);
         v_cleared := ARRAY(
             SELECT name FROM unnest(v_cleared) AS name
