@@ -263,6 +263,8 @@ class RequestSummary:
     completed_at: datetime | None
     instance_id: str | None
     instance_name: str | None
+    waits_for: str | None = None
+    """In the list of what waits for somebody: approval, ticket or failure."""
 
 
 @dataclass(frozen=True, slots=True)

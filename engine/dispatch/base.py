@@ -25,6 +25,7 @@ from engine.errors import PaoError
 from engine.execution.run import Surroundings
 from engine.execution.tickets import Tickets
 from engine.execution.work import Work
+from engine.requests.gates import Gates
 from engine.service import Service
 from engine.store.pool import Pool
 from engine.tickets.registry import TicketRegistry
@@ -48,6 +49,7 @@ class Carrier:
         self._config = config
         self._woken = asyncio.Event()
         self._tickets = Tickets(around, systems, owner=owner, request_id=request_id)
+        self._gates = Gates(around.pool, around.checks, config, request_id)
         self._work = Work(
             around,
             owner=owner,
@@ -61,7 +63,7 @@ class Carrier:
             config.database_direct_url or config.database_url,
             self._work,
             outage=config.database_outage,
-            also=self._do_tickets,
+            also={"outbox": self._do_tickets, "gates": self._gates.work},
             woken=self._woken,
         )
         self._running: asyncio.Task[None] | None = None

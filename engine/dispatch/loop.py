@@ -54,7 +54,7 @@ class ClaimLoop:
         self._outage = outage.total_seconds()
         self._also = also
         self._woken = woken
-        self._outbox_woken = asyncio.Event()
+        self._also_woken = {name: asyncio.Event() for name in also}
 
     async def run(self) -> None:
         """Run until cancelled; raises Unavailable after an outage that lasted too long."""
@@ -62,7 +62,8 @@ class ClaimLoop:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._listen(), name="listen-steps")
                 tasks.create_task(self._claim_for_ever(), name="claim-loop")
-                tasks.create_task(self._outbox_for_ever(), name="outbox-loop")
+                for name in self._also:
+                    tasks.create_task(self._also_for_ever(name), name=f"{name}-loop")
         except* Unavailable as several:
             raise several.exceptions[0] from None
 
@@ -89,22 +90,22 @@ class ClaimLoop:
             return TICK
         return min(max(seconds, SHORTEST_SLEEP), TICK)
 
-    async def _outbox_for_ever(self) -> None:
-        """The outbox has a pace of its own: a ticket system that is slow holds up no step."""
+    async def _also_for_ever(self, name: str) -> None:
+        """Each has a pace of its own: a ticket system or a check that is slow holds up no step."""
         while True:
             try:
-                while await through_outage(self._also, limit=self._outage):
+                while await through_outage(self._also[name], limit=self._outage):
                     pass
             except Unavailable:
                 raise
             except PaoError as error:
-                log.warning("outbox_failed", error=str(error))
-            await self._sleep_outbox()
+                log.warning("look_failed", at=name, error=str(error))
+            await self._sleep_also(self._also_woken[name])
 
-    async def _sleep_outbox(self) -> None:
+    async def _sleep_also(self, woken: asyncio.Event) -> None:
         try:
             async with asyncio.timeout(TICK):
-                await self._outbox_woken.wait()
+                await woken.wait()
         except TimeoutError:
             return
         finally:
@@ -116,7 +117,9 @@ class ClaimLoop:
                 if reason.payload == CANCEL:
                     await self._notice_cancelled()
                 self._woken.set()
-                self._outbox_woken.set()
+                if reason.payload != STEPS:
+                    for woken in self._also_woken.values():
+                        woken.set()
 
     async def _notice_cancelled(self) -> None:
         try:

@@ -6,6 +6,7 @@ public result (engine/results.py). A refusal is written to the audit log, then r
 
 from __future__ import annotations
 
+from engine.facade.approvals import ApprovalVerbs
 from engine.facade.hearing import HearingVerbs
 from engine.facade.instances import InstanceVerbs
 from engine.facade.logs import LogVerbs
@@ -17,6 +18,7 @@ from engine.facade.telling import TellingVerbs
 
 class Engine(
     RequestVerbs,
+    ApprovalVerbs,
     InstanceVerbs,
     PeopleVerbs,
     TellingVerbs,

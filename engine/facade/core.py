@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Self, TypeVar
 from uuid import UUID
 
+from engine.catalog.commits import in_thread
 from engine.catalog.options import OptionSources
-from engine.catalog.repository import Mirror, in_thread
+from engine.catalog.repository import Mirror
+from engine.checks.registry import build_checks
 from engine.config import EngineConfig
 from engine.errors import NotFound
 from engine.execution.run import Surroundings
@@ -17,6 +19,7 @@ from engine.outbound import Outbound
 from engine.people.permissions import Action, Denied, may, refusal
 from engine.requests import views
 from engine.requests.manual import ManualWork
+from engine.requests.step_approvals import StepApprovals
 from engine.requests.submit import Intake
 from engine.results import (
     Actor,
@@ -35,6 +38,7 @@ from engine.store.pool import (
     new_pool,
     open_pool,
     retried_on_conflict,
+    snapshot,
     transaction,
 )
 from engine.store.terraform import terraform_dsn
@@ -105,15 +109,27 @@ class Core:
         try:
             return await self._once(work)
         except Denied as denied:
-            async with transaction(self._pool) as connection:
-                await audit.write(
-                    connection,
-                    named(actor) if actor else "",
-                    denied.action.value,
-                    denied.target,
-                    outcome="denied",
-                )
+            await self._note_denied(denied, actor)
             raise denied.error from None
+
+    async def _at_one_moment(self, work: Callable[[Connection], Awaitable[T]], actor: Actor) -> T:
+        """Do `work`, which only reads, on one snapshot; a refusal is audited as in `_transact`."""
+        try:
+            async with snapshot(self._pool) as connection:
+                return await work(connection)
+        except Denied as denied:
+            await self._note_denied(denied, actor)
+            raise denied.error from None
+
+    async def _note_denied(self, denied: Denied, actor: Actor | None) -> None:
+        async with transaction(self._pool) as connection:
+            await audit.write(
+                connection,
+                named(actor) if actor else "",
+                denied.action.value,
+                denied.target,
+                outcome="denied",
+            )
 
     async def _internal_id(self, request_id: str) -> UUID:
         async with transaction(self._pool) as connection:
@@ -140,6 +156,7 @@ class Core:
             github=self.config.github,
             tickets=self.config.tickets,
             manual=ManualWork(self._pool),
+            approvals=StepApprovals(self._pool, self._cipher, self.config.teams),
         )
 
     @cached_property
@@ -148,6 +165,7 @@ class Core:
             pool=self._pool,
             steps=build_registry(self._services),
             verifications=build_verifications(self._services),
+            checks=build_checks(self._services),
             cipher=self._cipher,
             secret_files=SecretFiles(self.config.secrets_dir, self.config.secrets_allow),
             data_dir=self.config.data_dir,

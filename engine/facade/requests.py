@@ -19,7 +19,8 @@ from engine.instances import operations
 from engine.people.permissions import Action
 from engine.requests import decisions, ending, recovery, submit, views
 from engine.requests.changes import Changes
-from engine.requests.parameters import in_clear, references_in, refuse
+from engine.requests.parameters import refuse
+from engine.requests.sealed import opened
 from engine.requests.submit import Intake, OptionsNeeded
 from engine.results import (
     Actor,
@@ -30,7 +31,6 @@ from engine.results import (
 )
 from engine.store import (
     audit,
-    secrets,
 )
 from engine.store.pool import (
     Connection,
@@ -77,13 +77,18 @@ class RequestVerbs(Core):
         return await self._judged(actor, write)
 
     async def request(self, actor: Actor, request_id: str) -> RequestView:
-        """Return a request by its id, which may be shortened."""
+        """Return a request by its id, which may be shortened, as of one moment."""
 
-        async def read(connection: Connection) -> RequestView:
+        async def read(connection: Connection) -> tuple[UUID, RequestView]:
             row = await views.find(connection, actor, request_id)
-            return await views.view(connection, row.id)
+            return row.id, await views.view(connection, row.id)
 
-        return await self._transact(read, actor)
+        id_, view = await self._at_one_moment(read, actor)
+        late = any(one.status == "expired" for one in view.approvals)
+        # Whoever looks sees what has become of it, though no worker runs.
+        if late and await decisions.expire_overdue(self._pool, 1, id_):
+            _, view = await self._at_one_moment(read, actor)
+        return view
 
     async def requests(
         self,
@@ -143,12 +148,12 @@ class RequestVerbs(Core):
     ) -> RequestView:
         """Go on from all failed steps, optionally with changed parameters."""
         changes = Changes(parameters or {}, texts, skip_verification, sequence_timeout)
-        return await self._change(
-            actor,
-            lambda connection: recovery.resume(
-                connection, self._cipher, actor, request_id, changes
-            ),
-        )
+
+        async def go_on(connection: Connection, intake: Intake) -> RequestView:
+            id_ = await recovery.resume(connection, intake, actor, request_id, changes)
+            return await views.view(connection, id_)
+
+        return await self._judged(actor, go_on)
 
     async def retry(
         self,
@@ -161,12 +166,14 @@ class RequestVerbs(Core):
     ) -> RequestView:
         """Try a failed step again."""
         changes = Changes(parameters or {}, texts)
-        return await self._change(
-            actor,
-            lambda connection: recovery.retry(
-                connection, self._cipher, actor, request_id, step=step, changes=changes
-            ),
-        )
+
+        async def try_again(connection: Connection, intake: Intake) -> RequestView:
+            id_ = await recovery.retry(
+                connection, intake, actor, request_id, step=step, changes=changes
+            )
+            return await views.view(connection, id_)
+
+        return await self._judged(actor, try_again)
 
     async def skip(self, actor: Actor, request_id: str, step: str, reason: str) -> RequestView:
         """Leave a failed step out."""
@@ -200,12 +207,7 @@ class RequestVerbs(Core):
             row = await views.find(connection, actor, request_id, Action.SEE_SECRETS)
             outputs = await views.secret_outputs(connection, row.id)
             await audit.write(connection, named(actor), Action.SEE_SECRETS.value, row.request_id)
-            kept = await secrets.by_id(connection, references_in(outputs))
-            clear = {
-                id_: self._cipher.decrypt(one.ciphertext, one.purpose, one.key_id)
-                for id_, one in kept.items()
-            }
-            return dict(in_clear(outputs, clear))
+            return dict(await opened(connection, self._cipher, outputs))
 
         return await self._transact(read, actor)
 

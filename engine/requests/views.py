@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from engine.catalog.fields import label_of
 from engine.catalog.suggest import did_you_mean
 from engine.errors import InvalidInput, NotFound, quoted
 from engine.people.permissions import Action, Denied, Subject, hidden, may, refusal
+from engine.requests import labels
+from engine.requests.approval_views import approval_views
 from engine.requests.parameters import is_reference, references_in, with_dots
 from engine.results import (
     Actor,
     AttemptLog,
     AttemptView,
+    CheckView,
     Page,
     RequestSummary,
     RequestView,
     StepView,
     TicketView,
 )
-from engine.store import requests
+from engine.store import approvals, gates, requests
 from engine.store.paging import read_cursor, write_cursor
 from engine.store.pool import Connection
 from engine.store.requests import (
@@ -77,7 +81,16 @@ async def view(connection: Connection, request_id: UUID) -> RequestView:
     steps = await requests.steps_of(connection, request_id)
     attempts = await requests.attempts_of(connection, request_id)
     tickets = await requests.tickets_of(connection, request_id)
-    return _view(row, steps, attempts, tickets)
+    asked = await approvals.of_request(connection, request_id)
+    decisions = await approvals.decisions_of(connection, request_id) if asked else []
+    return replace(
+        _view(row, steps, attempts, tickets),
+        approvals=approval_views(asked, decisions),
+        checks=[
+            CheckView(one.name, one.passed, one.reason, one.checked_at)
+            for one in await gates.checks_of(connection, request_id)
+        ],
+    )
 
 
 async def page(
@@ -95,7 +108,7 @@ async def page(
     listed = found[: wanted.limit - 1]
     more = len(found) == wanted.limit
     next_cursor = write_cursor(listed[-1].created_at, listed[-1].id) if more else None
-    return Page([_summary(row) for row in listed], next_cursor)
+    return Page([summary(row) for row in listed], next_cursor)
 
 
 async def logs(connection: Connection, request_id: UUID, step: str) -> list[AttemptLog]:
@@ -132,7 +145,11 @@ async def internal_id(connection: Connection, request_id: str) -> UUID:
 def subject_of(row: RequestRow) -> Subject:
     """Return what the permission table needs to know of a request."""
     return Subject(
-        holder=row.requester_user_id, team=row.requester_team, document_owner=row.document_owner
+        holder=row.requester_user_id,
+        team=row.requester_team,
+        document_owner=row.document_owner,
+        approver_users=frozenset(row.approver_users),
+        approver_teams=frozenset(row.approver_teams),
     )
 
 
@@ -196,7 +213,7 @@ def _view(
     for ticket in tickets:
         tickets_of[ticket.step_id].append(_ticket(ticket))
     outputs = _outputs(steps)
-    labels = _labels(row.plan.get("presentation", {}))
+    names = labels.parameter_labels(row.plan)
     return RequestView(
         request_id=row.request_id,
         request_type=row.request_type,
@@ -207,13 +224,13 @@ def _view(
         update_item=row.update_item,
         upgrade_item=row.upgrade_item,
         catalog_version=row.catalog_version,
-        parameters=_as_asked(with_dots(row.parameters), labels),
+        parameters=_as_asked(with_dots(row.parameters), names),
         requester=row.requester_user_id,
         team=row.requester_team,
         created_at=row.created_at,
         updated_at=row.updated_at,
         completed_at=row.completed_at,
-        steps=[_step(step, attempts_of[step.id], tickets_of[step.id]) for step in steps],
+        steps=[_step(row, step, attempts_of[step.id], tickets_of[step.id]) for step in steps],
         instance_id=row.instance_id,
         instance_name=row.instance_name,
         outputs=with_dots(outputs) if row.status == "completed" else None,
@@ -228,24 +245,11 @@ def _view(
         requester_email=row.requester_email,
         source="slack" if row.source == "slack" else "cli",
         secret_outputs=tuple(key for key, value in outputs.items() if _has_secret(value)),
-        parameter_labels=labels,
+        parameter_labels=names,
+        value_labels=labels.value_labels(row.plan),
+        owner=row.document_owner or None,
+        components=labels.components(row.plan),
     )
-
-
-def _labels(presentation: Mapping[str, Any]) -> dict[str, str]:
-    """Return field name -> what the form calls it, in the form's order.
-
-    Read from the plan as it stands, not through the models: a request of an older release is shown
-    even if its document would be refused today.
-    """
-    sections = [presentation, *(presentation.get("groups") or ())]
-    fields = [
-        field
-        for section in sections
-        for key in ("bundle_fields", "fields")
-        for field in section.get(key) or ()
-    ]
-    return {field["name"]: field.get("label") or label_of(field["name"]) for field in fields}
 
 
 def _as_asked(parameters: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
@@ -273,7 +277,12 @@ def _has_secret(value: Any) -> bool:
     return is_reference(value) or any(True for _ in references_in(value))
 
 
-def _step(row: StepRow, attempts: Sequence[AttemptRow], tickets: Sequence[TicketView]) -> StepView:
+def _step(
+    request: RequestRow,
+    row: StepRow,
+    attempts: Sequence[AttemptRow],
+    tickets: Sequence[TicketView],
+) -> StepView:
     outputs = {} if row.status == "skipped" else row.outputs
     return StepView(
         step_id=row.step_id,
@@ -286,11 +295,20 @@ def _step(row: StepRow, attempts: Sequence[AttemptRow], tickets: Sequence[Ticket
         outputs=None if outputs is None else with_dots(outputs),
         attempts=[_attempt(attempt) for attempt in attempts],
         tickets=tickets,
-        next_run_at=row.next_run_at if row.status in ("pending", "retrying") else None,
+        next_run_at=_due(request, row),
         skip_reason=row.skip_reason,
         phase=row.phase if row.status in ("running", "verifying") else None,
         declared_outputs=declared_outputs(row.step_config),
+        waits_for_take_over=row.is_lost,
     )
+
+
+def _due(request: RequestRow, row: StepRow) -> datetime | None:
+    """Return when a step that waits is due: the first ones of a scheduled request at its time."""
+    if row.status not in ("pending", "retrying"):
+        return None
+    is_first = row.section == "automation" and not row.depends_on
+    return request.not_before if request.gate == "opening" and is_first else row.next_run_at
 
 
 def _attempt(row: AttemptRow) -> AttemptView:
@@ -322,7 +340,8 @@ def _ticket(row: TicketRow) -> TicketView:
     )
 
 
-def _summary(row: ListedRequest) -> RequestSummary:
+def summary(row: ListedRequest) -> RequestSummary:
+    """Return a request as lists show it."""
     return RequestSummary(
         request_id=row.request_id,
         request_type=row.request_type,
@@ -337,4 +356,5 @@ def _summary(row: ListedRequest) -> RequestSummary:
         completed_at=row.completed_at,
         instance_id=row.instance_id,
         instance_name=row.instance_name,
+        waits_for=row.waits_for,
     )

@@ -38,6 +38,7 @@ STEP_TYPES: Final[Kind[StepType]] = Kind(
         "TerraformFile": "engine.steps.terraform:TerraformFile",
         "GitHubWorkflow": "engine.steps.github:GitHubWorkflow",
         "JiraTicket": "engine.steps.jira:JiraTicket",
+        "approval": "engine.steps.approval:Approval",
     },
 )
 

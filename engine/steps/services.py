@@ -12,6 +12,7 @@ from engine.config import GitHubSettings, TicketSystemSettings
 if TYPE_CHECKING:
     # Names of step types are asked for without the HTTP libraries.
     from engine.outbound import Outbound
+    from engine.steps.approval import ApprovalDesk
     from engine.steps.manual import ManualDesk
 
 ExportModule = Callable[[str, str, Path], Awaitable[None]]
@@ -38,5 +39,7 @@ class StepServices:
     terraform_module_allow: tuple[str, ...] = ()
     github: GitHubSettings = field(default_factory=GitHubSettings)
     tickets: TicketSystemSettings = field(default_factory=TicketSystemSettings)
+    approvals: ApprovalDesk | None = None
+    """Where approval steps ask; None: there are none here."""
     manual: ManualDesk | None = None
     """Where the engine's own manual steps ask for their tickets; None: there are none here."""

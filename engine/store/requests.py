@@ -58,6 +58,10 @@ class RequestRow:
     document_owner: str
     overtaken: bool
     touched: bool
+    gate: str | None
+    approver_users: Sequence[str]
+    approver_teams: Sequence[str]
+    """Who was ever named to approve something of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class StepRow:
     attempt_count: int
     attempt_group: int
     external: Mapping[str, Any]
+    is_lost: bool
+    """Whether the worker that had it let its lease run out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,8 @@ class ListedRequest:
     completed_at: datetime | None
     instance_id: str | None
     instance_name: str | None
+    waits_for: str | None = None
+    """Approval, ticket or failure: why it is in the list of what waits for somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +171,6 @@ class LogChunk:
 
     attempt_number: int
     text: str
-
-
-async def access_of_item(connection: Connection, name: str) -> Mapping[str, Any] | None:
-    """Return the `access` section of an item as it stands now; None where nothing limits it."""
-    found: Mapping[str, Any] | None = await value(connection, _sql.access_of_item, {"name": name})
-    return found
 
 
 async def change_status(connection: Connection, request_id: UUID, status: str) -> None:
@@ -265,11 +267,32 @@ async def list_requests(connection: Connection, wanted: RequestFilter) -> list[L
     return await rows(connection, _sql.list_requests, parameters, ListedRequest)
 
 
+async def waiting_for(
+    connection: Connection, user_id: str, teams: Sequence[str], limit: int
+) -> list[ListedRequest]:
+    """Return up to `limit` requests that wait for a person, the oldest first."""
+    parameters = {"user_id": user_id, "teams": list(teams), "limit": limit}
+    return await rows(connection, _sql.waiting_for, parameters, ListedRequest)
+
+
+async def chosen_dependencies(connection: Connection, request_id: UUID) -> dict[str, str]:
+    """Return the instances that a create was connected to: semantic name -> external id."""
+    parameters = {"request_id": request_id}
+    found = await rows(connection, _sql.chosen_dependencies, parameters, _Chosen)
+    return {one.dependency_name: one.instance_id for one in found}
+
+
 async def log_lines(connection: Connection, request_id: UUID, step: str) -> list[LogChunk]:
     """Return the log of a step, by attempt."""
     return await rows(
         connection, _sql.log_lines, {"request_id": request_id, "step": step}, LogChunk
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    dependency_name: str
+    instance_id: str
 
 
 @dataclass(frozen=True, slots=True)

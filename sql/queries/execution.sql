@@ -393,13 +393,13 @@ WHERE r.id = ANY (%(ids)s);
 
 -- name: ask_for_tickets
 -- Put a ticket for each step that failed for good into the outbox, where its document wants one. Work
--- that is done by hand has its ticket already.
+-- that is done by hand has its ticket already; what people did not approve is not to be done.
 WITH failed AS (
     SELECT r.id AS request_id, s.id, s.step_id, s.attempt_group, s.position,
            coalesce(r.plan->'components'->s.component->'fulfillment', r.plan->'fulfillment') AS fulfillment
     FROM service_requests r JOIN request_steps s ON s.request_id = r.id
     WHERE r.id = ANY (%(ids)s) AND s.section = 'automation' AND s.status = 'failed'
-      AND s.step_type <> 'manual'
+      AND s.step_type NOT IN ('manual', 'approval')
 ), asked AS (
     INSERT INTO outbox (kind, payload, request_id, step_id, key)
     SELECT 'ticket', jsonb_build_object('type', 'fulfillment', 'system', fulfillment->'manual'->>'system'),
@@ -538,11 +538,16 @@ WITH RECURSIVE blocked AS (
     SELECT s.step_id FROM blocked JOIN request_steps s
         ON s.request_id = %(id)s AND blocked.step_id = ANY (s.depends_on)
     WHERE s.status = 'pending' AND s.section = 'automation'
+), skipped AS (
+    UPDATE request_steps s
+    SET status = 'skipped', skip_reason = 'dependency', next_run_at = NULL,
+        completed_at = clock_timestamp()
+    FROM blocked
+    WHERE s.request_id = %(id)s AND s.step_id = blocked.step_id AND s.status = 'pending'
+    RETURNING s.id, s.request_id
 )
-UPDATE request_steps s
-SET status = 'skipped', skip_reason = 'dependency', next_run_at = NULL, completed_at = clock_timestamp()
-FROM blocked
-WHERE s.request_id = %(id)s AND s.step_id = blocked.step_id AND s.status = 'pending';
+INSERT INTO events (request_id, step_id, kind, data)
+SELECT request_id, id, 'step.skipped', '{"reason": "dependency"}' FROM skipped;
 
 -- name: count_waiting
 -- Count anew, for every pending step of a request, how many it waits for.

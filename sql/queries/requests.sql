@@ -1,7 +1,3 @@
--- name: access_of_item
--- Who may have what of a catalog item, as it stands now.
-SELECT access FROM catalog_items WHERE name = %(name)s;
-
 -- name: change_status
 -- Move a request, its instances, and say so; the one way of a request's status.
 SELECT update_request_status(%(id)s, %(status)s);
@@ -61,8 +57,15 @@ SELECT r.id, r.request_id, r.request_type, r.status, coalesce(r.title, '') AS ti
            SELECT FROM request_steps s WHERE s.request_id = r.id AND s.attempt_count > 0
        ) OR EXISTS (
            SELECT FROM manual_tickets t WHERE t.request_id = r.id
-       ) AS touched
+       ) AS touched, r.gate, coalesce(named.users, '{}') AS approver_users,
+       coalesce(named.teams, '{}') AS approver_teams
 FROM service_requests r
+LEFT JOIN LATERAL (
+    SELECT array_agg(DISTINCT who.user_id) FILTER (WHERE who.user_id IS NOT NULL) AS users,
+           array_agg(DISTINCT who.team) FILTER (WHERE who.team IS NOT NULL) AS teams
+    FROM approvals a CROSS JOIN LATERAL unnest(a.approver_users, a.approver_teams) AS who(user_id, team)
+    WHERE a.request_id = r.id
+) named ON TRUE
 LEFT JOIN catalog_items ci ON ci.id = r.catalog_item_id
 LEFT JOIN catalog_bundles cb ON cb.id = r.catalog_bundle_id
 LEFT JOIN update_items ui ON ui.id = r.update_item_id
@@ -84,7 +87,9 @@ ORDER BY created_at DESC LIMIT 20;
 -- The steps of a request in their order; a rollback that was never needed is left out.
 SELECT id, step_id, step_name, step_type, step_config, status, position, depends_on, started_at,
        completed_at, outputs, component, section, next_run_at, phase, skip_reason, attempt_count,
-       attempt_group, external
+       attempt_group, external,
+       status IN ('running', 'verifying')
+           AND coalesce(lease_expires_at < clock_timestamp(), FALSE) AS is_lost
 FROM request_steps
 WHERE request_id = %(request_id)s
   AND (section = 'automation' OR next_run_at IS NOT NULL OR attempt_count > 0 OR status <> 'pending')
@@ -194,3 +199,51 @@ SELECT coalesce(jsonb_object_agg(output.key, output.value ORDER BY s.position), 
 FROM request_steps s CROSS JOIN LATERAL jsonb_each(s.outputs) AS output
 WHERE s.request_id = %(request_id)s AND s.section = 'automation' AND s.status = 'completed'
   AND jsonb_typeof(s.outputs) = 'object';
+
+-- name: waiting_for
+-- Requests that wait for a person: approvals that they may still give, their open tickets and failures.
+WITH due AS (
+    SELECT a.request_id, 'approval' AS waits_for, 1 AS rank
+    FROM approvals a JOIN service_requests r ON r.id = a.request_id
+    WHERE a.status = 'waiting'
+      AND (a.approver_users && ARRAY[%(user_id)s::text] OR a.approver_teams && %(teams)s::text[])
+      AND coalesce(a.expires_at > clock_timestamp(), TRUE)
+      AND (a.self_approval
+           OR r.requester_user_id <> %(user_id)s AND a.asked_by IS DISTINCT FROM %(user_id)s)
+      AND NOT EXISTS (SELECT FROM approval_decisions d
+                      WHERE d.approval_id = a.id AND d.user_id = %(user_id)s)
+    UNION ALL
+    SELECT r.id, 'ticket', 2
+    FROM service_requests r JOIN manual_tickets t ON t.request_id = r.id
+    WHERE r.requester_user_id = %(user_id)s AND t.status IN ('open', 'in_progress')
+    UNION ALL
+    SELECT r.id, 'failure', 3
+    FROM service_requests r
+    WHERE r.requester_user_id = %(user_id)s AND r.status = 'failed'
+      AND NOT EXISTS (SELECT FROM service_requests later
+                      WHERE later.subject_instance_id = r.subject_instance_id
+                        AND later.created_at > r.created_at AND later.id <> r.id)
+), first AS (
+    SELECT DISTINCT ON (request_id) request_id, waits_for FROM due ORDER BY request_id, rank
+)
+SELECT r.id, r.request_id, r.request_type, r.status, coalesce(r.title, '') AS title,
+       coalesce(ci.name, cb.name, ui.name, ug.name) AS catalog_name, r.catalog_version,
+       r.requester_user_id AS requester, r.requester_team AS team, r.created_at, r.updated_at,
+       r.completed_at, si.instance_id, si.instance_name, first.waits_for
+FROM first
+JOIN service_requests r ON r.id = first.request_id
+LEFT JOIN catalog_items ci ON ci.id = r.catalog_item_id
+LEFT JOIN catalog_bundles cb ON cb.id = r.catalog_bundle_id
+LEFT JOIN update_items ui ON ui.id = r.update_item_id
+LEFT JOIN upgrade_items ug ON ug.id = r.upgrade_item_id
+LEFT JOIN service_instances si ON si.id = r.subject_instance_id
+ORDER BY r.created_at, r.id
+LIMIT %(limit)s;
+
+-- name: chosen_dependencies
+-- What the instance that a create made was connected to.
+SELECT d.dependency_name, provider.instance_id
+FROM service_requests r
+JOIN service_instance_dependencies d ON d.dependent_instance_id = r.subject_instance_id
+JOIN service_instances provider ON provider.id = d.provider_instance_id
+WHERE r.id = %(request_id)s AND d.dependency_name IS NOT NULL;

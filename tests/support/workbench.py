@@ -20,15 +20,20 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from engine import Actor, Engine, EngineConfig, RequestView, StepFailed, StepView, Submission
+from engine.checks.base import CheckFacts
+from engine.checks.registry import CHECKS
 from engine.dispatch.base import Carrier
 from engine.execution.reaper import reap
 from engine.execution.run import Surroundings
 from engine.execution.tickets import Tickets
 from engine.outbound import Outbound
 from engine.requests import submit, views
+from engine.requests.gates import Gates
 from engine.requests.manual import ManualWork
+from engine.requests.step_approvals import StepApprovals
 from engine.requests.submit import Intake
 from engine.secrets import Cipher, SecretFiles
+from engine.steps.approval import Approval
 from engine.steps.base import Completed, StepContext
 from engine.steps.extension import Registry
 from engine.steps.manual import Manual
@@ -101,6 +106,22 @@ class ScriptedVerification:
 
 
 @dataclass
+class ScriptedCheck:
+    """A pre-execution check that says what its script says: a reason, None, or an exception."""
+
+    script: list[Any] = field(default_factory=lambda: [None])
+    asked: list[CheckFacts] = field(default_factory=list)
+    name: ClassVar[str] = "scripted"
+
+    async def check(self, facts: CheckFacts, template: Mapping[str, Any] | None) -> str | None:
+        self.asked.append(facts)
+        scene = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(scene, BaseException):
+            raise scene
+        return await scene(facts, template) if callable(scene) else scene
+
+
+@dataclass
 class ScriptedTickets:
     """A ticket system in memory: finds the ticket of a key, or makes it."""
 
@@ -143,6 +164,7 @@ class Workbench:
     config: EngineConfig
     steps: Scripted
     verification: ScriptedVerification
+    check: ScriptedCheck
     tickets: ScriptedTickets
     around: Surroundings
     engine: Engine
@@ -165,6 +187,7 @@ class Workbench:
         fulfillment: Mapping[str, Any] | None = None,
         fields: Sequence[Mapping[str, Any]] | None = None,
         submission: Mapping[str, Any] | None = None,
+        columns: Mapping[str, Any] | None = None,
         **section: Any,
     ) -> RequestView:
         """Put an item with these steps into service and request it."""
@@ -173,9 +196,10 @@ class Workbench:
             item,
             fulfillment=fulfillment or automation(steps, **section),
             **({} if fields is None else {"fields": fields}),
+            **(columns or {}),
         )
         wanted = Submission(parameters or {}, item=item, **(submission or {}))
-        intake = Intake(self.config, Cipher([KEY]), frozenset({"Scripted"}))
+        intake = Intake(self.config, Cipher([KEY]), frozenset({"Scripted", "approval"}))
         async with transaction(self.pool) as connection:
             request_id = await submit.submit(connection, intake, actor, wanted)
             return await views.view(connection, request_id)
@@ -195,6 +219,10 @@ class Workbench:
 
     def outbox(self) -> Tickets:
         return Tickets(self.around, self.systems, owner="test")
+
+    async def look_at_gates(self) -> bool:
+        """Run what checks are due, open what is, expire what has waited too long."""
+        return await Gates(self.pool, self.around.checks, self.config).work()
 
     async def reap(self) -> int:
         return await reap(self.pool, self.config.lease)
@@ -260,20 +288,31 @@ async def workbench(
     verification = ScriptedVerification()
     outbound = Outbound(configuration.outbound_allow)
     services = StepServices(
-        outbound=outbound, export_module=_no_module, data_dir=data_dir, manual=ManualWork(pool)
+        outbound=outbound,
+        export_module=_no_module,
+        data_dir=data_dir,
+        manual=ManualWork(pool),
+        approvals=StepApprovals(pool, Cipher([KEY]), configuration.teams),
     )
+    check = ScriptedCheck()
+    own_steps: dict[str, Any] = {
+        "Scripted": steps,
+        "manual": Manual(services),
+        "approval": Approval(services),
+    }
     around = Surroundings(
         pool=pool,
-        steps=Registry("step type", {"Scripted": steps, "manual": Manual(services)}),
+        steps=Registry("step type", own_steps),
         verifications=Registry("verification", {"scripted": verification}),
         cipher=Cipher([KEY]),
         secret_files=SecretFiles(configuration.secrets_dir, configuration.secrets_allow),
         data_dir=services.data_dir,
+        checks=Registry("check", {**CHECKS.build(services).parts, "scripted": check}),
     )
     async with Engine(configuration) as engine:
         tickets = ScriptedTickets()
         yield Workbench(
-            pool, connection, configuration, steps, verification, tickets, around, engine
+            pool, connection, configuration, steps, verification, check, tickets, around, engine
         )
     await outbound.stop()
 
