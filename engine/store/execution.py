@@ -129,6 +129,8 @@ class Finish:
     error_type: str | None = None
     error_message: str | None = None
     error_details: Any = None
+    error_kind: str | None = None
+    """transient, permanent or unknown: whether the attempt is worth repeating."""
     verification: Any = None
     parameters: Any = None
     kind: str | None = None

@@ -174,7 +174,7 @@ WITH input AS (
         id UUID, token BIGINT, outcome TEXT, outputs JSONB, resources JSONB, external JSONB,
         phase TEXT, delay FLOAT8, time_limit FLOAT8, skip_reason TEXT, losses INT, uncounted INT,
         job_id TEXT, job_url TEXT, error_type TEXT, error_message TEXT, error_details JSONB,
-        verification JSONB, parameters JSONB, kind TEXT, data JSONB)
+        verification JSONB, parameters JSONB, kind TEXT, data JSONB, error_kind TEXT)
         LIMIT %(count)s) AS finish LIMIT %(count)s
 ), own AS (
     UPDATE request_steps s
@@ -223,6 +223,7 @@ WITH input AS (
         error_type = input.error_type,
         error_message = input.error_message,
         error_details = input.error_details,
+        error_kind = input.error_kind,
         verification_result = coalesce(input.verification, a.verification_result),
         parameters = coalesce(input.parameters, a.parameters),
         external_job_id = coalesce(input.job_id, a.external_job_id),
