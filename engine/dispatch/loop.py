@@ -14,7 +14,7 @@ meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Final
@@ -33,12 +33,14 @@ TICK: Final = 5.0
 SHORTEST_SLEEP: Final = 0.005
 CANCEL: Final = "cancel"
 """The payload of a notification that says that steps under way were cancelled."""
+STEPS: Final = "steps"
+"""The payload of one that is about steps only: the end of a step asks nothing of the outbox."""
 
 log = structlog.get_logger(__name__)
 
 
 class ClaimLoop:
-    """Claims due steps into `work`, and calls `also` (the outbox) after each wake-up."""
+    """Claims due steps into `work`, and calls each of `also` after each wake-up, at its own pace."""
 
     def __init__(
         self,
@@ -46,7 +48,7 @@ class ClaimLoop:
         work: Work,
         *,
         outage: timedelta,
-        also: Callable[[], Awaitable[object]],
+        also: Mapping[str, Callable[[], Awaitable[object]]],
         woken: asyncio.Event,
     ) -> None:
         self._dsn = dsn
@@ -109,7 +111,7 @@ class ClaimLoop:
         except TimeoutError:
             return
         finally:
-            self._outbox_woken.clear()
+            woken.clear()
 
     async def _listen(self) -> None:
         async with aclosing(listen(self._dsn, [STEPS_CHANNEL])) as reasons:
