@@ -33,23 +33,24 @@ from typing import Any, Final
 import structlog
 
 from engine.checks.registry import NO_CHECKS, CheckRegistry
-from engine.checks.registry import NO_CHECKS, CheckRegistry
-from engine.errors import PaoError, StepFailed
-from engine.execution import outcome
+from engine.durations import parse_duration
+from engine.errors import Kind, PaoError, StepFailed
 from engine.execution.context import RunContext
-from engine.execution.findings import RESULT, Findings
 from engine.execution.lease import Lease, LeaseLost
 from engine.execution.leftovers import attempts_folder
-from engine.execution.outcome import Failure
-from engine.execution.scope import RunScope
-from engine.foreign_json import clean
-from engine.requests.parameters import texts_in
+from engine.execution.retry import merged
+from engine.execution.scope import RunScope, build_scope
+from engine.foreign_json import clean, size_of
+from engine.redaction import Redactor
+from engine.requests.parameters import disarmed, in_clear, seal_outputs, texts_in
+from engine.requests.subject import fulfillment_of
 from engine.secrets import Cipher, SecretFiles
-from engine.steps.base import Completed, StepType, Waiting
+from engine.steps.base import Completed, Resource, StepType, Waiting
 from engine.steps.registry import StepRegistry
 from engine.steps.templates import read_template
-from engine.store.execution import Claim, ClaimedRequest, Finish
+from engine.store.execution import Claim, ClaimedRequest, Finish, Outcome
 from engine.store.pool import OUTAGE_SECONDS, Pool
+from engine.store.secrets import EncryptedValue
 from engine.templates import evaluate, render
 from engine.verifications.base import Verdict
 from engine.verifications.registry import VerificationRegistry
