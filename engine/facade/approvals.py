@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from engine.facade.core import Core
-from engine.people.permissions import Action
 from engine.requests import clone, decisions, views, waiting
 from engine.results import Actor, ApprovalView, Clone, RequestSummary, RequestView
 from engine.store.pool import Connection, transaction
@@ -73,16 +72,6 @@ class ApprovalVerbs(Core):
         return await self._transact(
             lambda connection: clone.clone(connection, actor, request_id), actor
         )
-
-    async def changes_form(self, actor: Actor, request_id: str) -> Mapping[str, Any]:
-        """Return the presentation that changed parameters of a request are judged by."""
-
-        async def read(connection: Connection) -> Mapping[str, Any]:
-            row = await views.find(connection, actor, request_id, Action.RESUME)
-            presentation: Mapping[str, Any] = row.plan.get("presentation") or {"fields": []}
-            return presentation
-
-        return await self._transact(read, actor)
 
     async def _decide(
         self, actor: Actor, request_id: str, verb: Callable[[Connection], Awaitable[UUID]]
