@@ -14,10 +14,19 @@ from bot.forms.errors import field_errors
 from bot.forms.reading import asked_by, entry_of
 from bot.listening import Call, Close, Errors, Outcome, notice_view, submission_listener
 from bot.messages import notices
-from bot.messages.blocks import section
+from bot.messages.blocks import Block, actions, button, section
 from bot.messages.card import MANUAL, UNDER_WAY, card
 from bot.messages.text import code_block
-from engine import Forbidden, InvalidInput, NotFound, RequestView, StepView, did_you_mean, quoted
+from engine import (
+    AttemptLog,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    RequestView,
+    StepView,
+    did_you_mean,
+    quoted,
+)
 
 LOG_SHOWN: Final = 2400
 """Characters of a log's end that a message shows."""
@@ -138,6 +147,7 @@ async def show_logs(call: Call, request_id: str, step: str | None) -> None:
         [
             section(notices.logs_of(found.name)),
             section(code_block(text[-LOG_SHOWN:] or notices.NO_LOGS)),
+            *actions(*_log_links(logs)),
         ],
     )
 
@@ -203,6 +213,15 @@ async def on_resolve(call: Call) -> Outcome:
             return Errors(under, notice_view(notices.error(refusal)))
         raise
     return Close(then=lambda: call.say(notices.goes_on(resolved)))
+
+
+def _log_links(logs: Sequence[AttemptLog]) -> list[Block]:
+    """Return buttons to the whole logs of the last attempts; the links are this person's own."""
+    return [
+        button(f"Log of attempt {one.attempt_number}", f"{notices.LINK}:{at}", url=one.url)
+        for at, one in enumerate(logs[-3:])
+        if one.url is not None
+    ]
 
 
 def _by_hand(view: RequestView) -> StepView | None:
