@@ -33,7 +33,6 @@ from engine.store import submission as store
 from engine.store.instances import InstanceRow
 from engine.store.pool import Connection
 from engine.store.submission import (
-    ActiveRequest,
     BegunStep,
     Member,
     PlannedStep,
@@ -76,7 +75,7 @@ class DecommissionOrder:
     before: Mapping[str, Sequence[str]]
     """For each component those that go before it: they need it."""
     check: DecommissionCheck
-    active: ActiveRequest | None
+    taken: Conflict | None
     actor: Actor
     roles: Mapping[str, Member]
     request_type: Literal["decommission"] = "decommission"
@@ -99,8 +98,8 @@ class DecommissionOrder:
 
     def refuse(self, intake: Intake, submission: Submission) -> None:
         """Raise where the instance cannot go, because of whom, or its name was not typed."""
-        if self.active is not None:
-            raise targets.taken(self.target, self.active)
+        if self.taken is not None:
+            raise self.taken
         if not self.check.can_decommission:
             raise blocked(self.target, self.check)
         targets.confirm(self.target, self.actor, submission, is_needed=True)
@@ -183,7 +182,7 @@ async def find(
         _order(document, members),
         # A statement of its own, after the locks: it sees what was committed before them.
         await instances.can_decommission(connection, locked.id),
-        await store.active_request(connection, locked.id),
+        await targets.taken(connection, locked),
         actor,
         {one.component: one for one in members},
     )

@@ -46,7 +46,7 @@ from engine.store import instances
 from engine.store import submission as store
 from engine.store.instances import InstanceRow
 from engine.store.pool import Connection
-from engine.store.submission import ActiveRequest, StoredDocument
+from engine.store.submission import StoredDocument
 
 OperationType = Literal["update", "upgrade"]
 KINDS: Final[Mapping[OperationType, Kind]] = {"update": "UpdateItem", "upgrade": "UpgradeItem"}
@@ -60,7 +60,7 @@ class OperationOrder:
     """An operation on an instance (judging.Order).
 
     `item`: what the instance is of. `offered`: the operation as evaluated for the instance, None
-    where it does not target it. `active`: the request that has the instance.
+    where it does not target it. `taken`: why another request has the instance.
     """
 
     request_type: OperationType
@@ -68,7 +68,7 @@ class OperationOrder:
     target: InstanceRow
     item: StoredDocument
     offered: OperationView | None
-    active: ActiveRequest | None
+    taken: Conflict | None
     actor: Actor
     known: Sequence[str] = ()
     """Names of the operations that there are for the instance."""
@@ -161,8 +161,8 @@ class OperationOrder:
         refuse_removed(self.document)
         if self.offered is None:
             raise self._not_for_it()
-        if self.active is not None:
-            raise targets.taken(self.target, self.active)
+        if self.taken is not None:
+            raise self.taken
         reason = self._reason_against(self.offered)
         if reason is not None:
             raise Conflict(
@@ -291,7 +291,7 @@ async def order(
         target,
         await store.document_of_instance(connection, target.id),
         next((one for one in offered if one.operation_name == document.name), None),
-        await store.active_request(connection, target.id),
+        await targets.taken(connection, target),
         actor,
         [one.operation_name for one in offered],
     )

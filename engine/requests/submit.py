@@ -231,7 +231,7 @@ async def _write(connection: Connection, intake: Intake, draft: Draft) -> UUID:
         ),
     )
     if external_id is None:
-        raise await targets.busy(connection, target)
+        raise await _overtaken(connection, target)
     await events.write(connection, NewEvent("request.submitted", request_id))
     await store.insert_steps(connection, request_id, draft.planned.steps)
     if target is None:
@@ -246,6 +246,12 @@ async def _write(connection: Connection, intake: Intake, draft: Draft) -> UUID:
         after={"item": document.name, "version": order.version, "team": draft.team},
     )
     return request_id
+
+
+async def _overtaken(connection: Connection, target: InstanceRow | None) -> Conflict:
+    """Return the error for an instance that a resumed request took at the same moment."""
+    taken = await targets.taken(connection, target) if target else None
+    return taken or Conflict("Another request came first", do="Submit once more")
 
 
 Sealed = dict[str | None, dict[str, Any]]

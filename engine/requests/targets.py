@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from engine.errors import Conflict, InvalidInput
+from engine.requests.approvals import waits_for
 from engine.results import Actor, Submission
-from engine.store import instances
+from engine.store import approvals, instances
 from engine.store import submission as store
 from engine.store.instances import InstanceRow
 from engine.store.pool import Connection
-from engine.store.submission import ActiveRequest
 
 STATE_RULES: Final = frozenset({"check_instance_can_change", "check_can_decommission"})
 """The rules by which the database refuses to start a request on an instance."""
@@ -27,26 +26,17 @@ async def locked(
     return await instances.instance_row(connection, target.id) or target
 
 
-async def busy(connection: Connection, target: InstanceRow | None) -> Conflict:
-    """Return the error for an instance that another request came first to."""
-    active = await store.active_request(connection, target.id) if target else None
-    if target is None or active is None:
-        return Conflict("Another request came first", do="Submit once more", code="instance_busy")
-    return taken(target, active)
-
-
-def taken(target: InstanceRow, active: ActiveRequest) -> Conflict:
-    """Return the error that names the request which has the instance, and its approval."""
-    why = f"request {active.request_id} ({active.request_type}) is under way"
-    do = "Wait until it has ended, or cancel it"
-    if active.status == "submitted":
-        names = _approvers(active.approval)
-        why = f"request {active.request_id} ({active.request_type}) waits for approval{names}"
-        do = "Have it approved or rejected, or cancel it"
+async def taken(connection: Connection, target: InstanceRow) -> Conflict | None:
+    """Return the error that names the request which has the instance, and who must approve it."""
+    active = await store.active_request(connection, target.id)
+    if active is None:
+        return None
+    due = waits_for(await approvals.of_request(connection, active.id))
+    doing = f"waits for {due}" if due else "is under way"
     return Conflict(
         f"{target.instance_name} ({target.instance_id}) is taken",
-        why,
-        do,
+        f"request {active.request_id} ({active.request_type}) {doing}",
+        "Have it approved or rejected, or cancel it" if due else "Wait until it has ended",
         request_id=active.request_id,
         code="instance_busy",
     )
@@ -78,9 +68,3 @@ def confirm(target: InstanceRow, actor: Actor, submission: Submission, *, is_nee
             field="confirmation",
             code="wrong_confirmation",
         )
-
-
-def _approvers(approval: Mapping[str, Any] | None) -> str:
-    rules = (approval or {}).get("approvers") or ()
-    names = [str(name) for rule in rules for name in rule.values()]
-    return f" by {', '.join(names)}" if names else ""

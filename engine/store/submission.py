@@ -81,12 +81,11 @@ class KeyedRequest:
 
 @dataclass(frozen=True, slots=True)
 class ActiveRequest:
-    """The request that is under way about an instance; `approval` is its document's section."""
+    """The request that is under way about an instance."""
 
+    id: UUID
     request_id: str
     request_type: str
-    status: str
-    approval: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,8 @@ WHERE id = %(id)s OR %(members)s AND id IN (
 ORDER BY id FOR NO KEY UPDATE;
 
 -- name: active_request
--- The request that is under way about an instance, and who must approve it where that is due.
-SELECT request_id, request_type, status, plan->'approval' AS approval
+-- The request that is under way about an instance.
+SELECT id, request_id, request_type
 FROM service_requests
 WHERE subject_instance_id = %(id)s AND status IN ('submitted', 'validating', 'in_progress', 'resuming');
 

@@ -287,7 +287,9 @@ async def test_an_instance_whose_approval_is_due_names_the_approval(bench: Workb
     first = await operate(bench, id_)
     assert first.status == "submitted"
     assert (await bench.engine.instance(ALICE, id_)).instance_state == "active"
-    with pytest.raises(Conflict, match=f"{first.request_id}.* waits for approval by platform"):
+    with pytest.raises(
+        Conflict, match=f"{first.request_id}.* waits for 1 approval by the team platform"
+    ):
         await operate(bench, id_)
 
 
