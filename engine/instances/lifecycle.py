@@ -14,12 +14,14 @@ Secrets stand in the JSON columns as references to their ciphertexts, and are sh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, get_args
 from uuid import UUID
 
 from engine.catalog.versions import satisfies
 from engine.errors import InvalidInput
 from engine.people.permissions import Action, Denied, Subject, hidden, may, refusal
+from engine.requests import aftermath
 from engine.requests.parameters import is_reference, references_in, with_dots
 from engine.results import (
     Actor,
@@ -81,6 +83,7 @@ async def find(
 
 async def view(connection: Connection, row: InstanceRow) -> InstanceView:
     """Return the instance whole, with what it needs and what needs it, without asking who looks."""
+    failed = await aftermath.of_instance(connection, row.id)
     return InstanceView(
         instance_id=row.instance_id,
         instance_name=row.instance_name,
@@ -102,6 +105,12 @@ async def view(connection: Connection, row: InstanceRow) -> InstanceView:
         creation_request_id=row.creation_request_id,
         open_requests=row.open_requests,
         secret_outputs=_secret_keys(row),
+        members=await instances.members(connection, row.id),
+        bundles=await instances.bundles(connection, row.id),
+        failed_request_id=failed.request_id if failed else None,
+        instance_usable=failed.instance_usable if failed else None,
+        update_repeatable=failed.update_repeatable if failed else None,
+        comparison=failed.comparison if failed else {},
     )
 
 
@@ -128,7 +137,8 @@ async def page(
     listed = found[: wanted.limit - 1]
     more = len(found) == wanted.limit
     next_cursor = write_cursor(listed[-1].created_at, listed[-1].id) if more else None
-    return Page([_summary(row) for row in listed], next_cursor)
+    due = await instances.operations_due(connection, [row.id for row in listed])
+    return Page([_summary(row, due[row.id]) for row in listed], next_cursor)
 
 
 async def usable(
@@ -223,7 +233,7 @@ def _secret_keys(row: InstanceRow) -> tuple[str, ...]:
     )
 
 
-def _summary(row: ListedInstance) -> InstanceSummary:
+def _summary(row: ListedInstance, due: Sequence[str]) -> InstanceSummary:
     return InstanceSummary(
         instance_id=row.instance_id,
         instance_name=row.instance_name,
@@ -234,4 +244,5 @@ def _summary(row: ListedInstance) -> InstanceSummary:
         owner_team=row.owner_team,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        operations_due=due,
     )

@@ -14,6 +14,7 @@ from engine.results import (
     DecommissionCheck,
     DependencyView,
     HistoryEntry,
+    MemberView,
     OperationView,
     TimelineEntry,
 )
@@ -136,6 +137,26 @@ async def dependencies(
     return await rows(connection, _sql.dependencies, parameters, DependencyView)
 
 
+async def members(connection: Connection, instance_id: UUID) -> list[MemberView]:
+    """Return what a bundle consists of; nothing for an item's instance."""
+    return await rows(connection, _sql.members, {"id": instance_id}, MemberView)
+
+
+async def bundles(connection: Connection, instance_id: UUID) -> list[MemberView]:
+    """Return the bundles that an instance is a member of."""
+    return await rows(connection, _sql.bundles, {"id": instance_id}, MemberView)
+
+
+async def operations_due(
+    connection: Connection, instance_ids: Sequence[UUID]
+) -> dict[UUID, list[str]]:
+    """Return the names of what is eligible for each of some instances, as last evaluated."""
+    due: dict[UUID, list[str]] = {id_: [] for id_ in instance_ids}
+    for one in await rows(connection, _sql.operations_due, {"ids": list(instance_ids)}, _Due):
+        due[one.instance_id].append(one.name)
+    return due
+
+
 async def can_decommission(connection: Connection, instance_id: UUID) -> DecommissionCheck:
     """Ask whether an instance may go. Nothing is locked: the answer is that of this moment."""
     found = await rows(connection, _sql.can_decommission, {"id": instance_id}, DecommissionCheck)
@@ -155,6 +176,12 @@ async def timeline(connection: Connection, instance_id: UUID) -> list[TimelineEn
 async def operations(connection: Connection, instance_id: UUID) -> list[OperationView]:
     """Return every operation that targets an instance, eligible or not."""
     return await rows(connection, _sql.operations, {"id": instance_id}, OperationView)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    instance_id: UUID
+    name: str
 
 
 def word_patterns(text: str) -> list[str]:

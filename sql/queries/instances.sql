@@ -83,6 +83,31 @@ SELECT d.relationship, si.instance_id, d.instance_name, d.instance_state, d.depe
 FROM get_instance_dependencies(%(id)s, %(direction)s) d
 JOIN service_instances si ON si.id = d.instance_id;
 
+-- name: members
+-- What a bundle consists of, in the order of its components.
+SELECT si.instance_id, si.instance_name, si.instance_state, m.catalog_item_name AS catalog_item,
+       si.catalog_version, m.component_name, m.member_role, m.is_required
+FROM bundle_instance_members m
+JOIN service_instances si ON si.id = m.member_instance_id
+WHERE m.bundle_instance_id = %(id)s
+ORDER BY m.is_required DESC, m.component_name, si.id;
+
+-- name: bundles
+-- The bundles that an instance is a member of.
+SELECT si.instance_id, si.instance_name, si.instance_state, m.catalog_item_name AS catalog_item,
+       si.catalog_version, m.component_name, m.member_role, m.is_required
+FROM bundle_instance_members m
+JOIN service_instances si ON si.id = m.bundle_instance_id
+WHERE m.member_instance_id = %(id)s
+ORDER BY si.instance_name, si.id;
+
+-- name: operations_due
+-- The operations that are eligible for instances, by instance; an upgrade before an update.
+SELECT instance_id, operation_name AS name
+FROM eligible_operations
+WHERE instance_id = ANY (%(ids)s) AND eligibility_status = 'eligible'
+ORDER BY operation_type DESC, operation_name;
+
 -- name: can_decommission
 -- Whether an instance may go, why not, and who stands in the way.
 SELECT can_decommission, reason, blocking_instances FROM can_decommission_instance(%(id)s);
@@ -98,12 +123,29 @@ WHERE h.instance_id = %(id)s
 ORDER BY h.upgraded_at DESC, h.id;
 
 -- name: timeline
--- What happened to an instance: its own changes and those of the requests about it, oldest first.
-SELECT e.kind, e.at, e.data, r.request_id
-FROM events e
-LEFT JOIN service_requests r ON r.id = e.request_id
-WHERE e.instance_id = %(id)s
-ORDER BY e.id;
+-- What happened to an instance, oldest first: its changes, the ends of the requests about it, how its
+-- updates and upgrades ended, who came to need it.
+SELECT told.kind, told.at, told.data, r.request_id
+FROM (
+    SELECT e.kind, e.at, e.data, e.request_id, e.id AS place
+    FROM events e WHERE e.instance_id = %(id)s
+    UNION ALL
+    SELECT 'instance.' || h.upgrade_type, h.upgraded_at, jsonb_build_object(
+               'status', h.upgrade_status, 'from', h.from_version, 'to', h.to_version,
+               'operation', h.upgrade_item_name, 'duration_seconds', h.upgrade_duration_seconds,
+               'rollback_available', coalesce(h.rollback_available, FALSE), 'notes', h.upgrade_notes),
+           h.upgrade_request_id, NULL
+    FROM instance_version_history h WHERE h.instance_id = %(id)s
+    UNION ALL
+    SELECT 'dependent.added', d.created_at, jsonb_build_object(
+               'dependent', dependent.instance_id, 'name', d.dependency_name, 'type', d.dependency_type),
+           dependent.creation_request_id, NULL
+    FROM service_instance_dependencies d
+    JOIN service_instances dependent ON dependent.id = d.dependent_instance_id
+    WHERE d.provider_instance_id = %(id)s
+) AS told
+LEFT JOIN service_requests r ON r.id = told.request_id
+ORDER BY told.at, told.place;
 
 -- name: operations
 -- Every operation that targets an instance, with whether it may be run now and, where not, why.

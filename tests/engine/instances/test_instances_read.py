@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from engine.errors import Forbidden, InvalidInput, NotFound
 from engine.instances import decommission, dependencies, lifecycle
 from engine.people.permissions import Action, Denied
-from engine.results import SECRET_DOTS, Actor, DependencyView
+from engine.results import SECRET_DOTS, Actor, DependencyView, InstanceView
+from engine.store import instances
 from tests.support.founding_rows import Rows
 
 OWNER = Actor("U1", "Ada", teams=("payments",))
@@ -125,6 +126,7 @@ async def test_history_and_timeline_tell_what_happened(rows: Rows) -> None:
         ("request.started", "req-up"),
         ("request.completed", "req-up"),
         ("instance.changed", "req-up"),
+        ("instance.minor", "req-up"),
     ]
 
 
@@ -189,3 +191,56 @@ async def test_a_name_cannot_draw_into_the_picture(rows: Rows) -> None:
     assert len(lines) == 5
     labels = [re.findall(r'"(.*)"', line)[0].replace("<br/>", "") for line in lines[1:4]]
     assert all(re.fullmatch(r"[\w .,/()#;-]*", label) for label in labels)
+
+
+async def test_a_bundle_shows_its_members_and_they_their_bundle(rows: Rows) -> None:
+    member = await rows.instance(instance_id="si-db", instance_name="db")
+    bundle = await rows.bundle_instance([member])
+    await rows.value(
+        "UPDATE bundle_instance_members SET component_name = 'db', member_role = 'database'"
+        " RETURNING id"
+    )
+
+    async def view(id_: UUID) -> InstanceView:
+        row = await instances.instance_row(rows.connection, id_)
+        assert row is not None
+        return await lifecycle.view(rows.connection, row)
+
+    (seen,) = (await view(bundle)).members
+    assert (seen.instance_id, seen.component_name, seen.member_role) == ("si-db", "db", "database")
+    (above,) = (await view(member)).bundles
+    assert above.instance_id == (await view(bundle)).instance_id
+    assert (await view(member)).members == []
+
+
+async def test_a_list_names_what_is_due(rows: Rows) -> None:
+    instance = await rows.instance()
+    await rows.value(
+        "INSERT INTO eligible_operations (instance_id, operation_type, operation_name,"
+        " operation_version, eligibility_status) VALUES (%s, 'update', 'resize', '1.0.0', 'eligible'),"
+        " (%s, 'upgrade', 'to-2', '2.0.0', 'eligible'),"
+        " (%s, 'upgrade', 'to-3', '3.0.0', 'ineligible') RETURNING 1",
+        instance, instance, instance,
+    )  # fmt: skip
+
+    (summary,) = (await lifecycle.page(rows.connection, OWNER)).items
+
+    assert summary.operations_due == ["to-2", "resize"]
+
+
+async def test_the_timeline_tells_of_upgrades_and_of_who_came_to_need_it(rows: Rows) -> None:
+    instance = await rows.instance()
+    request = await rows.request("upgrade", target_instance_id=instance)
+    await rows.value(
+        "SELECT record_upgrade_history(%s, %s, '1.0.0', '2.0.0', 'to-2', 'success')",
+        instance, request,
+    )  # fmt: skip
+    dependent = await rows.instance(instance_id="si-web")
+    await rows.depend(dependent, instance)
+
+    told = {one.kind: one for one in await lifecycle.timeline(rows.connection, instance)}
+
+    assert told["instance.major"].data["to"] == "2.0.0"
+    assert told["instance.major"].data["status"] == "success"
+    assert told["instance.major"].request_id is not None
+    assert told["dependent.added"].data["dependent"] == "si-web"
