@@ -213,11 +213,11 @@ WITH due AS (
       AND NOT EXISTS (SELECT FROM approval_decisions d
                       WHERE d.approval_id = a.id AND d.user_id = %(user_id)s)
     UNION ALL
-    SELECT r.id, 'ticket', 2
+    SELECT r.id, 'ticket', 3
     FROM service_requests r JOIN manual_tickets t ON t.request_id = r.id
     WHERE r.requester_user_id = %(user_id)s AND t.status IN ('open', 'in_progress')
     UNION ALL
-    SELECT r.id, 'failure', 3
+    SELECT r.id, 'failure', 2
     FROM service_requests r
     WHERE r.requester_user_id = %(user_id)s AND r.status = 'failed'
       AND NOT EXISTS (SELECT FROM service_requests later
