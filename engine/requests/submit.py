@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from engine.catalog.documents import load_presentation
 from engine.catalog.fields import SecretField
 from engine.errors import Conflict, ConstraintViolated, InvalidInput
 from engine.events import NewEvent
@@ -364,7 +365,12 @@ def _digest(order: Order, actor: Actor, submission: Submission) -> str:
 
 
 def _without_secrets(form: Form) -> dict[str, Any]:
-    secret = {spec.name for spec in form.fields if isinstance(spec, SecretField)}
+    """Return what was given, with dots for all but the plain fields of the document itself.
+
+    What an operation asks beside, since an instance lacks it, is not there once it was given.
+    """
+    fields = load_presentation(form.document.presentation).all_fields
+    plain = {spec.name for spec in fields if not isinstance(spec, SecretField)}
     return {
-        name: SECRET_DOTS if name in secret else value for name, value in sorted(form.given.items())
+        name: value if name in plain else SECRET_DOTS for name, value in sorted(form.given.items())
     }

@@ -23,12 +23,12 @@ from tests.support.engines import (
 from tests.support.workbench import Workbench
 
 HTTP = {"name": "call", "type": "HttpPost", "template": {"url": "http://127.0.0.1:1/"}}
-FIELDS = [
+FIELDS: list[dict[str, Any]] = [
     {"name": "size", "type": "selection", "oneof": ["small", "large"], "default": "small"},
     {"name": "password", "type": "secret", "min_length": 4},
     {"name": "replicas", "type": "integer", "max_value": 9},
 ]
-TARGET = {"name": "database", "version_range": ">=1.0.0, <2.0.0"}
+TARGET: dict[str, Any] = {"name": "database", "version_range": ">=1.0.0, <2.0.0"}
 
 
 async def instance(bench: Workbench, version: str = "1.0.0", **parameters: Any) -> str:
@@ -318,6 +318,20 @@ async def test_the_same_key_for_another_instance_is_refused(bench: Workbench) ->
     first = await operate(bench, one, idempotency_key="k")
     with pytest.raises(Conflict, match=first.request_id):
         await operate(bench, other, idempotency_key="k")
+
+
+async def test_a_key_still_finds_its_request_once_the_instance_has_what_was_asked_beside(
+    bench: Workbench,
+) -> None:
+    id_ = await instance(bench)
+    target = {**TARGET, "required_parameters": ["password", "replicas"]}
+    await add_operation(bench.connection, "update", "grow", [target])
+    given = {"password": "hunter2hunter2", "replicas": 3}
+    first = await operate(bench, id_, parameters=given, idempotency_key="k")
+    await bench.engine.resolve(ALICE, first.request_id)
+    assert (await bench.engine.instance(ALICE, id_)).deployment_parameters["replicas"] == 3
+    again = await operate(bench, id_, parameters=given, idempotency_key="k")
+    assert again.request_id == first.request_id
 
 
 async def test_a_failed_request_gives_way_to_a_newer_one(bench: Workbench) -> None:
