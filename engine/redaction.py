@@ -26,12 +26,13 @@ SHORTEST = 4
 class Redactor:
     """Replaces the given values by dots. Immutable; cheap when there are none."""
 
-    __slots__ = ("_longest", "_pattern")
+    __slots__ = ("_longest", "_pattern", "values")
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         """Take the secrets in clear; parts of several lines are looked for line by line too."""
+        self.values = tuple(values)
         forms: set[str] = set()
-        for value in values:
+        for value in self.values:
             if len(value) >= SHORTEST:
                 forms.update(_forms(value))
         self._longest = max(map(len, forms), default=0)
@@ -61,7 +62,7 @@ class Redactor:
 
     def holds_secret(self, value: Json) -> bool:
         """Whether a JSON value holds a secret anywhere: such an output is stored encrypted."""
-        return bool(self.json(value) != value)
+        return self._pattern is not None and bool(self.json(value) != value)
 
     def stream(self) -> RedactedStream:
         """Return a redactor for a text that comes in pieces."""
@@ -79,6 +80,10 @@ class Redactor:
                 if match.start() < cut < match.end():
                     return match.start()
         return cut
+
+
+NOTHING_SECRET = Redactor()
+"""What there is to redact before any secret is known."""
 
 
 class RedactedStream:

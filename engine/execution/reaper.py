@@ -18,6 +18,7 @@ from uuid import UUID
 import structlog
 
 from engine.execution.finish import write_finishes
+from engine.metrics import TAKE_OVERS
 from engine.store import execution, requests
 from engine.store.execution import Finish, Lost
 from engine.store.pool import Pool, retried_on_conflict, transaction
@@ -36,6 +37,7 @@ async def reap(pool: Pool, lease: timedelta) -> int:
         lost = await execution.take_over(connection, limit=BATCH, lease=lease)
     if lost:
         log.warning("leases_taken_over", count=len(lost))
+        TAKE_OVERS.inc(len(lost))
         await write_finishes(pool, [_gone_on(one) for one in lost])
     async with transaction(pool) as connection:
         overdue = await execution.overdue(connection, BATCH)

@@ -38,6 +38,40 @@ class RunScope:
         return (*decrypted, *self.secret_scope.values)
 
 
+class Scopes:
+    """The scopes of steps that were claimed together, built when a step runs.
+
+    Steps of one request that may see the same secrets share one; a step decrypts what it may refer to,
+    not what was claimed beside it.
+    """
+
+    def __init__(
+        self, kept: Mapping[UUID, EncryptedValue], cipher: Cipher, files: SecretFiles
+    ) -> None:
+        """`kept`: the ciphertexts of all of them."""
+        self._kept = kept
+        self._cipher = cipher
+        self._files = files
+        self._shared: dict[tuple[UUID, frozenset[UUID]], RunScope] = {}
+
+    def of(
+        self, request: ClaimedRequest, component: str | None, secrets: frozenset[UUID]
+    ) -> RunScope:
+        """Return what a step of a request, or of its component, sees; raises as `build_scope`."""
+        if component is not None:  # what a member is made with is kept with each step's own secrets
+            return self._build(request, component, secrets)
+        key = (request.id, secrets)
+        if key not in self._shared:
+            self._shared[key] = self._build(request, None, secrets)
+        return self._shared[key]
+
+    def _build(
+        self, request: ClaimedRequest, component: str | None, secrets: frozenset[UUID]
+    ) -> RunScope:
+        kept = {id_: self._kept[id_] for id_ in secrets & self._kept.keys()}
+        return build_scope(request, kept, self._cipher, self._files, component=component)
+
+
 def secret_ids(request: ClaimedRequest) -> Iterator[UUID]:
     """Yield the ids of all secrets that the request's scope refers to."""
     for data in (

@@ -30,7 +30,8 @@ import structlog
 
 from engine.errors import InvalidInput, PaoError, StepFailed, Unavailable
 from engine.events import STEPS_CHANNEL, NewEvent
-from engine.execution.run import LONGEST_MESSAGE, Surroundings
+from engine.execution.outcome import LONGEST_MESSAGE
+from engine.execution.run import Surroundings
 from engine.execution.scope import RunScope, build_scope, secret_ids
 from engine.execution.ticket_memory import ItemMemory
 from engine.foreign_json import dump_json

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -25,13 +26,14 @@ from structlog.contextvars import bound_contextvars
 from engine.errors import PaoError, Unavailable
 from engine.execution.finish import Finisher, write_finishes
 from engine.execution.lease import Lease, LeaseLost, Leases
-from engine.execution.run import LONGEST_MESSAGE, Surroundings, run_claim, stay_alive
-from engine.execution.scope import secret_ids
+from engine.execution.outcome import LONGEST_MESSAGE
+from engine.execution.run import Surroundings, run_claim, stay_alive
+from engine.execution.scope import RunScope, Scopes, secret_ids
+from engine.metrics import START_DELAY, step_turned
 from engine.requests.parameters import references_in
 from engine.store import execution, secrets
 from engine.store.execution import Claim, ClaimedRequest, Finish, Phase
 from engine.store.pool import transaction
-from engine.store.secrets import EncryptedValue
 
 log = structlog.get_logger(__name__)
 
@@ -122,13 +124,18 @@ class Work:
                 request_id=self._request_id,
             )
             requests = await execution.requests_of(connection, {c.request_id for c in claims})
-            wanted = [_secret_ids(claim, requests[claim.request_id]) for claim in claims]
+            of_request = {id_: frozenset(secret_ids(one)) for id_, one in requests.items()}
+            wanted = [
+                of_request[one.request_id].union(references_in(one.external)) for one in claims
+            ]
             kept = await secrets.by_id(connection, set().union(*wanted))
         leases = self._leases.hold(claims, asked_at)
+        scopes = Scopes(kept, self._around.cipher, self._around.secret_files)
         for claim, own, lease in zip(claims, wanted, leases, strict=True):
-            # A step decrypts what it may refer to, not what was claimed beside it.
-            secrets_of_step = {id_: kept[id_] for id_ in own & kept.keys()}
-            self._carry_in_task(claim, requests[claim.request_id], secrets_of_step, lease)
+            START_DELAY.observe(claim.seconds_late)
+            request = requests[claim.request_id]
+            scope = partial(scopes.of, request, claim.component, own)
+            self._carry_in_task(claim, request, scope, lease)
         return len(claims) == free
 
     async def seconds_to_next(self) -> float | None:
@@ -144,11 +151,11 @@ class Work:
         self,
         claim: Claim,
         request: ClaimedRequest,
-        kept: Mapping[UUID, EncryptedValue],
+        scope: Callable[[], RunScope],
         lease: Lease,
     ) -> None:
         task = asyncio.create_task(
-            self._carry(claim, request, kept, lease), name=f"step {claim.step_id}"
+            self._carry(claim, request, scope, lease), name=f"step {claim.step_id}"
         )
         lease.task = task
         self._tasks.add(task)
@@ -164,12 +171,14 @@ class Work:
         self,
         claim: Claim,
         request: ClaimedRequest,
-        kept: Mapping[UUID, EncryptedValue],
+        scope: Callable[[], RunScope],
         lease: Lease,
     ) -> None:
         with bound_contextvars(request_id=request.request_id, step_id=claim.step_id):
             try:
-                finish = await self._turn(claim, request, kept, lease)
+                began = time.monotonic()
+                finish = await self._turn(claim, request, scope, lease)
+                step_turned(claim.step_type, finish.outcome, time.monotonic() - began)
                 lease.task = None  # nothing interrupts a step whose turn is over
                 await self._write_beside(finish)
             except LeaseLost:
@@ -181,12 +190,12 @@ class Work:
         self,
         claim: Claim,
         request: ClaimedRequest,
-        kept: Mapping[UUID, EncryptedValue],
+        scope: Callable[[], RunScope],
         lease: Lease,
     ) -> Finish:
         try:
             await lease.alone()
-            return await run_claim(self._around, claim, request, kept, lease)
+            return await run_claim(self._around, claim, request, scope, lease)
         except asyncio.CancelledError:
             if not self._is_stopping:
                 raise
@@ -251,7 +260,3 @@ def _unstorable(finish: Finish, error: PaoError) -> Finish:
         kind="step.failed",
         data={"error_type": "result_not_stored", "error_message": message},
     )
-
-
-def _secret_ids(claim: Claim, request: ClaimedRequest) -> set[UUID]:
-    return {*secret_ids(request), *references_in(claim.external)}

@@ -150,7 +150,7 @@ def reference(secret_id: UUID) -> dict[str, str]:
 
 def is_reference(value: Any) -> bool:
     """Say whether a JSON value stands for a secret."""
-    if not isinstance(value, Mapping) or value.keys() != {SECRET_KEY}:
+    if not isinstance(value, Mapping) or len(value) != 1 or SECRET_KEY not in value:
         return False
     id_ = value[SECRET_KEY]
     return isinstance(id_, str) and _ID.fullmatch(id_) is not None
@@ -211,9 +211,9 @@ def in_clear(data: Any, secrets: Mapping[UUID, Any]) -> Any:
     """Return a JSON value with each reference replaced by what it stands for."""
     if data is None or isinstance(data, str):
         return data  # nearly all there is, and quicker to tell than what is a mapping
-    if is_reference(data):
-        return secrets.get(UUID(data[SECRET_KEY]))
     if isinstance(data, Mapping):
+        if is_reference(data):
+            return secrets.get(UUID(data[SECRET_KEY]))
         return {key: in_clear(value, secrets) for key, value in data.items()}
     if isinstance(data, list):
         return [in_clear(value, secrets) for value in data]

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from engine.events import STEPS_CHANNEL
 from engine.foreign_json import clean_text
-from engine.store import queries, requests, secrets
+from engine.store import aborting, queries, requests, secrets
 from engine.store.pool import Connection
 from engine.store.rows import jsonb, row_or_none, rows, run, value, values
 from engine.store.secrets import EncryptedValue
@@ -47,6 +47,8 @@ class Claim:
     """Until the attempt is over; None where its time has not begun to count."""
     seconds_running: float
     """Since the first attempt of the group began."""
+    seconds_late: float
+    """Between its due time and the claim."""
     is_new: bool
     """Whether this turn began the attempt."""
     told: bool
@@ -141,14 +143,18 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A finish that was written."""
+    """A finish that was written.
+
+    `may_go_on`: a step of the request failed, or it is being aborted, so that a rollback or a
+    clean-up may follow before it ends.
+    """
 
     id: UUID
     request_id: UUID
     component: str | None
     request_ended: bool
-    freed: int
-    told: bool
+    may_go_on: bool
+    told: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,29 +278,29 @@ async def finish(connection: Connection, finishes: Sequence[Finish]) -> list[Fin
     if bundles:
         await _keep_members(connection, finishes, done)
         await values(connection, _sql.activate_members, {"ids": bundles})
-    ended = sorted({one.request_id for one in done if one.request_ended})
+    ended = {one.request_id: one.may_go_on for one in done if one.request_ended}
     if ended:
-        await end(connection, ended)
-    if ended or any(one.freed for one in done):
-        await requests.wake(connection, STEPS_CHANNEL)
+        await end(connection, sorted(ended), may_go_on=any(ended.values()))
     return done
 
 
-async def end(connection: Connection, request_ids: Sequence[UUID]) -> None:
-    """Give requests without an open step their end, or begin their rollback.
+async def end(
+    connection: Connection, request_ids: Sequence[UUID], *, may_go_on: bool = True
+) -> None:
+    """Give requests without an open step their end, or begin their rollback or clean-up.
 
     The requests are locked. Completed creates become active instances; failed ones ask for tickets.
     What an update, an upgrade or a decommission leaves follows from its status (sql/functions).
+    `may_go_on` is False where no step of any of them failed and none is being aborted.
     """
-    rolling_back = set(await values(connection, _sql.begin_rollback, {"ids": list(request_ids)}))
-    ending = [id_ for id_ in request_ids if id_ not in rolling_back]
-    await run(connection, _sql.note_rollbacks, {"ids": ending})
-    moved = await rows(connection, _sql.end_requests, {"ids": ending}, _Ended)
+    ending = await _without_more_to_do(connection, request_ids) if may_go_on else request_ids
+    moved = await rows(connection, _sql.end_requests, {"ids": list(ending)}, _Ended)
     completed = [one.id for one in moved if not one.has_failed]
     bundles = [one.id for one in moved if one.is_bundle and not one.has_failed]
     failed = [one.id for one in moved if one.has_failed]
-    if completed:
-        await run(connection, _sql.skip_rollbacks, {"ids": completed})
+    spared = [one.id for one in moved if one.has_rollback and not one.has_failed]
+    if spared:
+        await run(connection, _sql.skip_rollbacks, {"ids": spared})
     if bundles:
         await values(connection, _sql.activate_members, {"ids": bundles})
         await values(connection, _sql.promote_bundles, {"ids": bundles})
@@ -303,6 +309,18 @@ async def end(connection: Connection, request_ids: Sequence[UUID]) -> None:
         await values(connection, _sql.promote_instances, {"ids": single})
     if failed:
         await run(connection, _sql.ask_for_tickets, {"ids": failed})
+    if may_go_on:
+        await requests.wake(connection, STEPS_CHANNEL)
+
+
+async def _without_more_to_do(connection: Connection, request_ids: Sequence[UUID]) -> list[UUID]:
+    """Begin the clean-ups and rollbacks that are due; return the requests that have none left."""
+    aborting_now = await aborting.advance(connection, request_ids)
+    left = [id_ for id_ in request_ids if id_ not in aborting_now]
+    begun = set(await values(connection, _sql.begin_rollback, {"ids": left}))
+    ending = [id_ for id_ in left if id_ not in begun]
+    await run(connection, _sql.note_rollbacks, {"ids": ending})
+    return ending
 
 
 async def complete_waiting(
@@ -497,4 +515,5 @@ class _Ended:
     id: UUID
     is_bundle: bool
     has_failed: bool
-    moved: str | None
+    moved: bool
+    has_rollback: bool

@@ -1,7 +1,8 @@
 -- name: claim_steps
 -- Take a lease on up to `limit` due steps, each with its attempt: a new one, or the one that waits.
 WITH due AS (
-    SELECT id, CASE WHEN status IN ('pending', 'retrying') AND phase <> 'cancel' THEN 1 ELSE 0 END AS is_new
+    SELECT id, CASE WHEN status IN ('pending', 'retrying') AND phase <> 'cancel' THEN 1 ELSE 0 END AS is_new,
+           next_run_at AS due_at
     FROM request_steps
     WHERE waiting_on = 0 AND lease_owner IS NULL AND next_run_at <= clock_timestamp()
       AND (%(request_id)s::uuid IS NULL OR request_id = %(request_id)s)
@@ -23,7 +24,7 @@ WITH due AS (
         poll_count = CASE WHEN s.phase = 'poll' THEN s.poll_count + 1 ELSE 0 END
     FROM due
     WHERE s.id = due.id
-    RETURNING s.*, due.is_new
+    RETURNING s.*, due.is_new, due.due_at
 ), attempts AS (
     INSERT INTO step_attempts (step_id, attempt_number, status, started_at, lease_token, attempt_group)
     SELECT id, attempt_count, 'running', clock_timestamp(), lease_token, attempt_group
@@ -43,6 +44,7 @@ SELECT c.id, c.request_id, c.step_id, c.step_name, c.step_type, c.step_config, c
            WHERE a.step_id = c.id ORDER BY a.attempt_number DESC LIMIT 1)) AS attempt_id,
        extract(epoch FROM c.attempt_deadline - clock_timestamp())::float8 AS seconds_left,
        extract(epoch FROM clock_timestamp() - c.started_at)::float8 AS seconds_running,
+       extract(epoch FROM clock_timestamp() - c.due_at)::float8 AS seconds_late,
        c.is_new = 1 AS is_new,
        pg_notify('pao_events', '') IS NOT NULL AS told
 FROM claimed c LEFT JOIN attempts new ON new.step_id = c.id;
@@ -276,7 +278,7 @@ WITH input AS (
         GROUP BY request_id
     ) AS change
     WHERE r.id = change.request_id
-    RETURNING r.id, r.open_steps, r.status
+    RETURNING r.id, r.open_steps, r.failed_steps, r.status, r.abort_tickets IS NOT NULL AS is_aborting
 ), told AS (
     INSERT INTO events (request_id, step_id, kind, data)
     SELECT own.request_id, own.id, input.kind, coalesce(input.data, '{}') || CASE input.outcome
@@ -287,11 +289,13 @@ WITH input AS (
     SELECT request_id, id, 'step.skipped', '{"reason": "dependency"}'::jsonb FROM skipped
 )
 SELECT own.id, own.request_id, own.component,
-       EXISTS (SELECT FROM counted WHERE counted.id = own.request_id AND open_steps = 0
-               AND counted.status = 'in_progress') AS request_ended,
-       (SELECT count(*) FROM freed)::int AS freed,
-       pg_notify('pao_events', '') IS NOT NULL AS told
-FROM own;
+       coalesce(counted.open_steps = 0 AND counted.status = 'in_progress', FALSE) AS request_ended,
+       coalesce(counted.failed_steps > 0 OR counted.is_aborting, FALSE) AS may_go_on,
+       woken.told
+FROM own LEFT JOIN counted ON counted.id = own.request_id
+CROSS JOIN (SELECT pg_notify('pao_events', '') IS NOT NULL AND CASE
+    WHEN EXISTS (SELECT FROM freed) THEN pg_notify('pao_steps', 'steps') IS NOT NULL
+    END AS told) AS woken;
 
 -- name: begin_rollback
 -- Make the rollback of requests that failed for good due; return those that have one.
@@ -320,10 +324,13 @@ WITH ending AS MATERIALIZED (
     FROM service_requests r
     WHERE r.id = ANY (%(ids)s) AND (r.status = 'in_progress') IS TRUE AND r.open_steps = 0
     ORDER BY r.id
+), moved AS MATERIALIZED (
+    SELECT update_request_statuses(array_agg(id), CASE WHEN has_failed THEN 'failed' ELSE 'completed' END)
+    FROM ending GROUP BY has_failed
 )
-SELECT id, is_bundle, has_failed,
-       update_request_status(id, CASE WHEN has_failed THEN 'failed' ELSE 'completed' END)::text
-           AS moved
+SELECT id, is_bundle, has_failed, (SELECT count(*) FROM moved) > 0 AS moved,
+       EXISTS (SELECT FROM request_steps s WHERE s.request_id = ending.id AND s.section = 'rollback')
+           AS has_rollback
 FROM ending;
 
 -- name: note_rollbacks

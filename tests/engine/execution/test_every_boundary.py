@@ -38,10 +38,16 @@ class Death:
     moment: Moment
     passed: int = 0
     has_come: bool = False
+    pool: Pool | None = None
 
     def is_due(self) -> bool:
         self.passed += 1
         return self.passed == self.at
+
+    def come(self) -> None:
+        self.has_come = True
+        if self.pool is not None:
+            self.pool.timeout = 0.05  # the dead wait for nothing
 
 
 class Mortal(psycopg.AsyncConnection[Any]):
@@ -58,9 +64,11 @@ class Mortal(psycopg.AsyncConnection[Any]):
         if death is None:
             return await super().wait(gen, **settings)
         if not death.has_come and self._carrier.startswith(CARRIERS):
-            death.has_come = death.is_due()
-            if death.has_come and death.moment == "after":
+            is_due = death.is_due()
+            if is_due and death.moment == "after":
                 await super().wait(gen, **settings)
+            if is_due:
+                death.come()
         if death.has_come:
             self.pgconn.finish()
             raise psycopg.OperationalError("the process is dead")
@@ -74,7 +82,7 @@ async def mortal_pool(dsn: str, death: Death) -> AsyncIterator[Pool]:
     pool._check = None
     await open_pool(pool)
     pool.connection_class.death = death
-    pool.timeout = 0.05  # the dead wait for nothing
+    death.pool = pool
     try:
         yield pool
     finally:

@@ -200,7 +200,7 @@ async def test_what_has_finished_together_is_written_together(bench: Workbench) 
     done = await asyncio.gather(*writes)
     after = await bench.one("SELECT pg_current_xact_id()::text::bigint")
     await finisher.stop()
-    assert all((one is not None and one.freed == 20) or one for one in done)
+    assert None not in done
     assert after - before <= 4
 
 
