@@ -11,8 +11,8 @@ when the last of them has, whatever came of it, and a ticket lists what still st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from engine.catalog.steps import everything_before
@@ -31,6 +31,8 @@ from engine.store.requests import RequestRow, StepRow
 from engine.store.submission import PlannedStep
 
 TERRAFORM: Final = "TerraformFile"
+OF_MAKING: Final = frozenset({"verification", "when", "outputs", "depends_on"})
+"""Keys of a step that mean nothing when what it made is destroyed."""
 
 
 async def cancel(connection: Connection, actor: Actor, request_id: str) -> UUID:
@@ -135,7 +137,7 @@ def _destroying(steps: Sequence[StepRow], made: Sequence[StepRow]) -> Iterator[P
             step_id=f"{DESTROY_PREFIX}{step.step_id}",
             step_name=step.step_name,
             step_type=step.step_type,
-            step_config={**step.step_config, "destroy": True},
+            step_config=_destroying_config(step.step_config),
             position=position,
             depends_on=tuple(
                 f"{DESTROY_PREFIX}{other}" for other in before if step.step_id in before[other]
@@ -143,6 +145,12 @@ def _destroying(steps: Sequence[StepRow], made: Sequence[StepRow]) -> Iterator[P
             component=step.component,
             section="cleanup",
         )
+
+
+def _destroying_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the step is undone: whatever it was for, what it promised is not to be found."""
+    kept = {key: value for key, value in config.items() if key not in OF_MAKING}
+    return {**kept, "destroy": True}
 
 
 async def _destroy_first(

@@ -12,7 +12,7 @@ from uuid import UUID
 from engine.catalog.suggest import did_you_mean
 from engine.errors import InvalidInput, NotFound, quoted
 from engine.people.permissions import Action, Denied, Subject, hidden, may, refusal
-from engine.requests import labels
+from engine.requests import aftermath, labels
 from engine.requests.approval_views import approval_views
 from engine.requests.parameters import is_reference, references_in, with_dots
 from engine.results import (
@@ -83,13 +83,22 @@ async def view(connection: Connection, request_id: UUID) -> RequestView:
     tickets = await requests.tickets_of(connection, request_id)
     asked = await approvals.of_request(connection, request_id)
     decisions = await approvals.decisions_of(connection, request_id) if asked else []
-    return replace(
+    whole = replace(
         _view(row, steps, attempts, tickets),
         approvals=approval_views(asked, decisions),
         checks=[
             CheckView(one.name, one.passed, one.reason, one.checked_at)
             for one in await gates.checks_of(connection, request_id)
         ],
+    )
+    left = await aftermath.of_request(connection, request_id)
+    if left is None:
+        return whole
+    return replace(
+        whole,
+        instance_usable=left.instance_usable,
+        update_repeatable=left.update_repeatable,
+        comparison=left.comparison,
     )
 
 

@@ -241,9 +241,19 @@ ORDER BY r.created_at, r.id
 LIMIT %(limit)s;
 
 -- name: chosen_dependencies
--- What the instance that a create made was connected to.
+-- What was chosen for a create to be connected to; of a bundle's components as `<component>.<name>`.
 SELECT d.dependency_name, provider.instance_id
 FROM service_requests r
 JOIN service_instance_dependencies d ON d.dependent_instance_id = r.subject_instance_id
 JOIN service_instances provider ON provider.id = d.provider_instance_id
-WHERE r.id = %(request_id)s AND d.dependency_name IS NOT NULL;
+WHERE r.id = %(request_id)s AND d.dependency_name IS NOT NULL
+UNION ALL
+SELECT m.component_name || '.' || d.dependency_name, provider.instance_id
+FROM service_requests r
+JOIN bundle_instance_members m ON m.bundle_instance_id = r.subject_instance_id
+JOIN service_instance_dependencies d ON d.dependent_instance_id = m.member_instance_id
+JOIN service_instances provider ON provider.id = d.provider_instance_id
+WHERE r.id = %(request_id)s AND d.dependency_name IS NOT NULL AND m.component_name IS NOT NULL
+  AND NOT EXISTS (SELECT FROM bundle_instance_members other
+                  WHERE other.bundle_instance_id = r.subject_instance_id
+                    AND other.member_instance_id = provider.id);

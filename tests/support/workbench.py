@@ -199,7 +199,7 @@ class Workbench:
             **(columns or {}),
         )
         wanted = Submission(parameters or {}, item=item, **(submission or {}))
-        intake = Intake(self.config, Cipher([KEY]), frozenset({"Scripted", "approval"}))
+        intake = Intake(self.config, Cipher([KEY]), frozenset({"Scripted", "TerraformFile", "approval"}))
         async with transaction(self.pool) as connection:
             request_id = await submit.submit(connection, intake, actor, wanted)
             return await views.view(connection, request_id)
@@ -297,6 +297,7 @@ async def workbench(
     check = ScriptedCheck()
     own_steps: dict[str, Any] = {
         "Scripted": steps,
+        "TerraformFile": steps,
         "manual": Manual(services),
         "approval": Approval(services),
     }

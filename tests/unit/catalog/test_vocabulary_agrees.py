@@ -6,7 +6,8 @@ import pytest
 from pydantic import BaseModel
 
 from engine.catalog import steps, tickets, verification
-from engine.catalog.checks.subject import ANSWERS, ANY_STEP
+from engine.catalog.checks.subject import ANSWERS, ANY_STEP, PRE_EXECUTION_CHECKS
+from engine.checks import registry as checks
 from engine.steps import registry as step_types
 from engine.tickets import registry as ticket_systems
 from engine.verifications import registry as verifications
@@ -49,6 +50,12 @@ def test_a_verification_takes_what_its_documents_may_say(name: str) -> None:
 def test_a_ticket_system_takes_what_its_documents_may_say(name: str) -> None:
     model = ticket_systems.TICKET_SYSTEMS.part_class(name).template_model
     assert keys(model) == keys(SYSTEMS[name])
+
+
+def test_the_checks_that_documents_may_name_are_there() -> None:
+    assert set(checks.CHECKS.built_in) == set(PRE_EXECUTION_CHECKS)
+    for name in PRE_EXECUTION_CHECKS:
+        assert checks.CHECKS.part_class(name).name == name
 
 
 def test_every_type_has_its_model() -> None:
