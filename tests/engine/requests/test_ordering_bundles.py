@@ -18,6 +18,7 @@ from tests.support.engines import (
     automation,
     rows_of,
 )
+from tests.support.http_server import HttpServer
 from tests.support.workbench import Workbench
 
 SIZE: dict[str, Any] = {
@@ -483,3 +484,29 @@ async def test_an_instance_field_is_judged_again_when_it_is_submitted(bench: Wor
     for actor, value in ((MALLORY, made.instance_id), (ALICE, "si-nothing")):
         with pytest.raises(InvalidInput, match="or it is not yours"):
             await bench.engine.submit(actor, Submission({"source": value}, item="copy"))
+
+
+async def test_options_of_a_component_are_asked_of_their_source(
+    bench: Workbench, http_server: HttpServer
+) -> None:
+    await catalog(bench)
+    source = {"url": f"{http_server.url}/sizes", "cache": "1h"}
+    fetched = {"name": "size", "type": "selection", "options_from": source}
+    await add_item(bench.connection, fields=[NAME, fetched])
+    http_server.answer("GET", "/sizes", json=["tiny", "giant"])
+    view = await order(bench, components={"db": on(size="tiny")})
+    assert view.parameters["components"]["db"]["size"] == "tiny"
+    found = await errors_of(bench, components={"db": on(size="small")})
+    assert "not an option" in found["db.size"]
+
+
+async def test_options_of_a_component_whose_source_is_down_are_named_by_their_path(
+    bench: Workbench, http_server: HttpServer
+) -> None:
+    await catalog(bench)
+    source = {"url": f"{http_server.url}/sizes"}
+    fetched = {"name": "size", "type": "selection", "options_from": source}
+    await add_item(bench.connection, fields=[NAME, fetched])
+    http_server.answer("GET", "/sizes", status=503)
+    found = await errors_of(bench, components={"db": on(size="tiny")})
+    assert "cannot be fetched" in found["db.size"]

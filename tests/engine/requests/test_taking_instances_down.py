@@ -405,3 +405,28 @@ async def test_either_it_goes_or_somebody_new_depends_on_it_never_both(
     gone = isinstance(outcomes[round_], RequestView)
     assert (state == "decommissioning") is gone
     assert gone is (dependents == 0)
+
+
+@pytest.mark.parametrize("round_", range(2))
+async def test_the_same_holds_for_a_bundle_and_somebody_new_on_a_member(
+    bench: Workbench, round_: int
+) -> None:
+    id_, members = await shop(bench)
+    await add_item(bench.connection, "report", dependencies=POSTGRES)
+
+    async def connect() -> RequestView:
+        wanted = Submission({}, item="report", dependencies={"database": members["db"]})
+        return await bench.engine.submit(BOB, wanted)
+
+    work = [connect() for _ in range(3)]
+    work.insert(round_, take_down(bench, id_))
+    work.append(take_down(bench, members["cache"]))
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    assert all(isinstance(one, RequestView | Conflict | InvalidInput) for one in outcomes), outcomes
+    connected = sum(
+        isinstance(one, RequestView) and one.request_type == "create" for one in outcomes
+    )
+    gone = isinstance(outcomes[round_], RequestView)
+    assert gone is (connected == 0)
+    state = (await bench.engine.instance(ALICE, members["db"])).instance_state
+    assert state == ("decommissioning" if gone else "active")

@@ -257,7 +257,7 @@ async def test_a_bundle_lives_as_one_and_in_its_members(
     await engine.resolve(BOB, report.request_id)
     with pytest.raises(Conflict) as refused:
         await engine.submit(ALICE, day2("decommission", shop.instance_id))
-    assert report.instance_id in str(refused.value)
+    assert (report.instance_id or "?") in str(refused.value)
 
     ending = await done(engine, day2("decommission", report.instance_id or ""), BOB)
     assert [(one.step_id, one.type) for one in ending.steps] == [("cleanup", "manual")]
