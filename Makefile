@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test check lint types imports lock picture bench clean
+.PHONY: install install-dev demo test check lint types imports lock picture bench soak clean
 
 install: $(VENV)/installed
 
@@ -40,14 +40,19 @@ picture: install-dev
 	PICTURE_FOLDER=docs/images $(VENV)/bin/python -m pytest -n 0 tests/browser -k running_service
 
 # Ratios to what runs beside, on a durable PostgreSQL of its own: bench/README.md.
-bench: install-dev
-	$(VENV)/bin/python -m bench.engine $(BENCH)
-	$(if $(BENCH),,$(VENV)/bin/python -m bench.catalog)
+bench: $(VENV)/installed-bench
+	$(VENV)/bin/python -m bench $(BENCH)
+
+# The endurance run: ten minutes of load on `pao run`, its resident memory and the slope of it.
+soak: install-dev
+	$(VENV)/bin/python -m bench.soak $(SOAK)
 
 # Resolved for every platform; hashes, and neither addresses nor paths of this machine.
 lock: install-dev
 	$(VENV)/bin/uv pip compile $(COMPILE) pyproject.toml --group build -o requirements.lock
 	$(VENV)/bin/uv pip compile $(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+	$(VENV)/bin/uv pip compile $(COMPILE) --group bench -c requirements.lock -c requirements-dev.lock \
+		-o bench/requirements.lock
 
 COMPILE := --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -64,6 +69,10 @@ $(VENV)/installed: requirements.lock pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed
 	$(PIP) --require-hashes --only-binary :all: -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/installed-bench: bench/requirements.lock $(VENV)/installed-dev
+	$(PIP) --require-hashes --only-binary :all: -r bench/requirements.lock
 	@touch $@
 
 $(VENV)/bin/python:

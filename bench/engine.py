@@ -1,39 +1,33 @@
-"""The engine's figures: steps per second, due to started, claims in large tables, memory, lists.
+"""The engine's figures: steps per second, workers, due to started, claims in large tables, memory.
 
-    python -m bench.engine [--quick] [throughput] [latency] [claims] [memory] [lists]
+    python -m bench.engine [--quick] [throughput] [queues] [workers] [latency] [claims] [memory]
 
 Every figure stands beside something measured in the same run, alternating (bench/measure.py).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import psutil
-import structlog
 
-from bench import floor
-from bench.measure import ROUNDS, Figure, Goal, alternate, percentile, show
+from bench import dbos_workflows, floor
+from bench.measure import ROUNDS, Figure, Goal, alternate, percentile, run_parts
 from bench.procrastinate_jobs import procrastinate_jobs
-from bench.world import LOAD, World, durable_server, world
-from engine.requests import views
-from engine.results import Actor
+from bench.worker import workers
+from bench.world import LOAD, World, new_database, world
 from engine.store import execution
-from engine.store.paging import write_cursor
 from engine.store.pool import transaction
 
 CHAIN = 5
+CHAINS = "chains of 5 no-op steps"
 WIDE = 102
 """Steps of a wide graph: one, a hundred beside each other, one."""
-
-ADMIN = Actor("U9", "Admin", None, (), is_admin=True, audit_name="U9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +42,66 @@ class Sizes:
     waiting: int = 100_000
     claims: int = 40
     held: int = 10_000
-    pages: int = 40
+    workflows: int = 100
 
 
 QUICK = Sizes(
-    chains=100, wides=5, jobs=150, starts=30, finished=50_000, waiting=5_000, claims=20, held=2_000
+    chains=100,
+    wides=5,
+    jobs=150,
+    starts=30,
+    finished=50_000,
+    waiting=5_000,
+    claims=20,
+    held=2_000,
+    workflows=30,
 )
 
 
 async def throughput(admin: str, sizes: Sizes) -> AsyncIterator[Figure]:
-    """Steps per second of chains and wide graphs, beside the floor and procrastinate."""
-    async with world(admin) as ours, procrastinate_jobs(admin) as jobs, _floor(ours) as by_hand:
-        chains = lambda: _engine_rate(ours, sizes.chains, CHAIN)  # noqa: E731
+    """Steps per second of chains and wide graphs, beside the floor."""
+    async with world(admin) as ours, _floor(ours) as by_hand:
         found = await alternate(
-            chains, lambda: _floor_rate(ours, by_hand, sizes.chains, CHAIN), rounds=ROUNDS
+            lambda: _engine_rate(ours, sizes.chains, CHAIN),
+            lambda: _floor_rate(ours, by_hand, sizes.chains, CHAIN),
         )
-        yield Figure("chains of 5 no-op steps", "steps/s", Goal(0.5), *found, "floor")
+        yield Figure(CHAINS, "steps/s", Goal(0.5), *found, "floor")
         found = await alternate(
             lambda: _engine_rate(ours, sizes.wides, WIDE, wide=True),
             lambda: _floor_rate(ours, by_hand, sizes.wides, WIDE, wide=True),
         )
         yield Figure("wide graphs of 102 no-op steps", "steps/s", Goal(0.5), *found, "floor")
+
+
+async def queues(admin: str, sizes: Sizes) -> AsyncIterator[Figure]:
+    """The chains beside dbos's workflows, and beside procrastinate's jobs, also through a worker."""
+    async with world(admin) as ours, procrastinate_jobs(admin) as jobs:
+        chains = lambda: _engine_rate(ours, sizes.chains, CHAIN)  # noqa: E731
+        if dbos_workflows.IS_INSTALLED:
+            dsn = await new_database(admin, migrated=False)
+            found = await alternate(chains, lambda: dbos_workflows.per_second(dsn, sizes.workflows))
+            yield Figure(CHAINS, "steps/s", Goal(15), *found, "dbos")
+        else:
+            print("left out: chains beside dbos (bench/requirements.lock is not installed)")
         found = await alternate(chains, lambda: jobs.per_second(sizes.jobs))
-        yield Figure("chains of 5 no-op steps", "steps/s", Goal(7), *found, "procrastinate jobs")
+        yield Figure(CHAINS, "steps/s", Goal(7), *found, "procrastinate jobs")
+        async with workers(ours.dsn, 1, "procrastinate"):
+            found = await alternate(
+                lambda: _rate(ours, sizes.chains, CHAIN), lambda: jobs.per_second(sizes.jobs)
+            )
+        name = "the same through pao worker (procrastinate)"
+        yield Figure(name, "steps/s", Goal(1), *found, "procrastinate jobs")
+
+
+async def several_workers(admin: str, sizes: Sizes) -> AsyncIterator[Figure]:
+    """The chains with two and four worker processes, beside one."""
+    async with world(admin) as ours:
+        for count, goal in ((2, 1.3), (4, 1.0)):
+            found = await alternate(
+                lambda count=count: _rate_of_workers(ours, sizes, count),  # type: ignore[misc]
+                lambda: _rate_of_workers(ours, sizes, 1),
+            )
+            yield Figure(f"{CHAINS}, {count} workers", "steps/s", Goal(goal), *found, "one worker")
 
 
 async def latency(admin: str, sizes: Sizes) -> AsyncIterator[Figure]:
@@ -118,33 +149,6 @@ async def claims(admin: str, sizes: Sizes) -> AsyncIterator[Figure]:
             )
 
 
-async def lists(admin: str, sizes: Sizes) -> AsyncIterator[Figure]:
-    """A page of requests at a depth of 50,000, beside the first page."""
-    async with world(admin) as large:
-        await _fill(large, sizes)
-        depth = min(50_000, sizes.finished // 10)
-        cursor = await large.connection.execute(
-            "SELECT created_at, id FROM service_requests ORDER BY created_at DESC, id DESC"
-            " OFFSET %s LIMIT 1",
-            [depth],
-        )
-        row = await cursor.fetchone()
-        assert row is not None
-        deep = write_cursor(row[0], row[1])
-        found = await alternate(
-            lambda: _page(large, deep, sizes.pages),
-            lambda: _page(large, None, sizes.pages),
-            rounds=2 * ROUNDS,
-        )
-        yield Figure(
-            f"a page of requests at depth {depth:,}",
-            "ms",
-            Goal(1.8, at_most=True),
-            *found,
-            "first page",
-        )
-
-
 async def memory(admin: str, sizes: Sizes) -> AsyncIterator[Figure]:
     """Resident memory that waiting steps take in the process that started them."""
     async with world(admin) as ours, _carrying(ours):
@@ -157,20 +161,39 @@ async def memory(admin: str, sizes: Sizes) -> AsyncIterator[Figure]:
 
 PARTS: dict[str, Callable[[str, Sizes], AsyncIterator[Figure]]] = {
     "throughput": throughput,
+    "queues": queues,
+    "workers": several_workers,
     "latency": latency,
     "claims": claims,
     "memory": memory,
-    "lists": lists,
 }
 
 
 async def _engine_rate(ours: World, requests: int, steps: int, *, wide: bool = False) -> float:
+    """Carry them in this process."""
     ids = await ours.requests(requests, steps, wide=wide)
     async with _carrying(ours):
+        all_begun = asyncio.ensure_future(ours.noop.after(requests * steps))
+        await asyncio.sleep(0)
         began = time.perf_counter()
         await ours.make_due(ids)
+        await all_begun
         await ours.all_completed()
         return requests * steps / (time.perf_counter() - began)
+
+
+async def _rate_of_workers(ours: World, sizes: Sizes, count: int) -> float:
+    async with workers(ours.dsn, count):
+        return await _rate(ours, sizes.chains, CHAIN)
+
+
+async def _rate(ours: World, requests: int, steps: int) -> float:
+    """Let the workers that are there carry them."""
+    ids = await ours.requests(requests, steps)
+    began = time.perf_counter()
+    await ours.make_due(ids)
+    await ours.all_completed()
+    return requests * steps / (time.perf_counter() - began)
 
 
 async def _floor_rate(
@@ -186,10 +209,11 @@ async def _floor_rate(
 
 
 async def _due_to_start(ours: World, request: object) -> float:
-    ours.noop.on_start.clear()
+    begun = asyncio.ensure_future(ours.noop.after(1))
+    await asyncio.sleep(0)
     began = time.perf_counter()
     await ours.make_due([request])  # type: ignore[list-item]
-    await ours.noop.on_start.wait()
+    await begun
     return (time.perf_counter() - began) * 1000
 
 
@@ -205,19 +229,6 @@ async def _claim(on: World, count: int, times: int) -> float:
             )
         taken.append((time.perf_counter() - began) * 1000)
         assert len(claimed) == count, f"claimed {len(claimed)}"
-    return percentile(taken, 0.5)
-
-
-async def _page(on: World, cursor: str | None, times: int) -> float:
-    taken = []
-    for _ in range(times):
-        began = time.perf_counter()
-        async with transaction(on.pool) as connection:
-            page = await views.page(
-                connection, ADMIN, scope="all", status=None, limit=20, cursor=cursor
-            )
-        taken.append((time.perf_counter() - began) * 1000)
-        assert len(page.items) == 20
     return percentile(taken, 0.5)
 
 
@@ -267,26 +278,5 @@ def _resident() -> float:
     return float(psutil.Process().memory_info().rss) / 2**20
 
 
-async def measured(parts: Sequence[str], sizes: Sizes) -> list[Figure]:
-    """Measure the parts, one after the other, on one server."""
-    figures: list[Figure] = []
-    with durable_server() as admin:
-        for part in parts:
-            async for figure in PARTS[part](admin, sizes):
-                print(f"measured: {figure.name}", flush=True)
-                figures.append(figure)
-    return figures
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench.engine", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
-    given = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    logging.getLogger("procrastinate").setLevel(logging.ERROR)
-    show(asyncio.run(measured(given.parts or list(PARTS), QUICK if given.quick else Sizes())))
-
-
 if __name__ == "__main__":
-    main()
+    run_parts("bench.engine", __doc__, PARTS, Sizes(), QUICK)

@@ -75,3 +75,56 @@ INSERT INTO request_steps (request_id, step_id, step_name, step_type, step_confi
     depends_on, attempt_count, phase, next_run_at)
 SELECT made.id, 's' || n, 's' || n, 'Noop', '{}', 'running', n, '{}', 1, 'poll', now() + interval '1 day'
 FROM made CROSS JOIN generate_series(1, 5) n;
+
+-- name: add_listed
+-- Requests that ended, without their steps: what lists page through.
+INSERT INTO service_requests (request_id, request_type, catalog_item_id, catalog_version, status,
+    parameters, requester_user_id, requester_team, title, plan, created_at, completed_at)
+SELECT 'req-' || gen_random_uuid(), 'create', %(item)s, '1.0.0', 'completed', '{"size": "small"}',
+       'U' || n %% 500, 'team-' || n %% 50, 'listed', '{}', now() - n * interval '1 minute', now()
+FROM generate_series(%(from)s::int, %(from)s::int + %(requests)s - 1) n;
+
+-- name: add_fleet_items
+-- Fifty items, and fifty operations, each for five of them in some versions.
+WITH items AS (
+    INSERT INTO catalog_items (name, version, owner, presentation, fulfillment, source_file_hash)
+    SELECT 'fleet-' || n, '2.0.0', 'platform', '{"fields": []}', '{}', 'bench'
+    FROM generate_series(0, 49) n
+), targets AS (
+    SELECT n, jsonb_build_object('catalog_items', jsonb_agg(jsonb_build_object(
+        'name', 'fleet-' || (n + m) %% 50, 'version_range', '>=1.' || n %% 7 || '.0, <2.0.0'))) AS targets
+    FROM generate_series(0, 49) n CROSS JOIN generate_series(0, 4) m GROUP BY n
+), updates AS (
+    INSERT INTO update_items (name, version, owner, targets, presentation, fulfillment)
+    SELECT 'update-' || n, '1.0.0', 'platform', targets, '{"fields": []}', '{}' FROM targets WHERE n %% 2 = 0
+)
+INSERT INTO upgrade_items (name, version, owner, targets, presentation, fulfillment)
+SELECT 'upgrade-' || n, '2.1.0', 'platform', targets, '{"fields": []}', '{}' FROM targets WHERE n %% 2 = 1;
+
+-- name: add_fleet
+-- Active instances of the fifty items, in twenty versions.
+INSERT INTO service_instances (instance_id, catalog_item_id, catalog_version, instance_name, instance_state,
+    owner_user_id, owner_team, deployment_parameters)
+SELECT 'srv-' || gen_random_uuid(), item.id, '1.' || n %% 10 || '.' || n %% 2, 'service ' || n, 'active',
+       'U' || n %% 500, 'team-' || n %% 50, '{}'
+FROM generate_series(1, %(instances)s) n
+JOIN catalog_items item ON item.name = 'fleet-' || n %% 50;
+
+-- name: evaluate_all
+-- Every pair of a living instance and an operation for it, judged by one statement.
+SELECT count(*) FROM evaluate_instances(NULL);
+
+-- name: evaluate_one_by_one
+-- The same for a few instances, by a call of the function for each.
+SELECT sum((SELECT count(*) FROM get_eligible_operations(few.id)))
+FROM (SELECT id FROM service_instances ORDER BY instance_id LIMIT %(instances)s) AS few;
+
+-- name: refresh_all
+-- Bring the cache up to date for all that lives.
+SELECT count(*) FROM refresh_eligible_operations(NULL);
+
+-- name: refresh_item
+-- Bring it up to date for the instances of one item, as after a sync that touched it.
+SELECT count(*) FROM refresh_eligible_operations(ARRAY(
+    SELECT si.id FROM service_instances si JOIN catalog_items item ON item.id = si.catalog_item_id
+    WHERE item.name = %(item)s));

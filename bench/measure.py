@@ -7,12 +7,22 @@ neighbour. Absolute medians are shown too.
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import logging
 import os
 import platform
 import statistics
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+S = TypeVar("S")
+Parts = Mapping[str, Callable[[str, S], AsyncIterator["Figure"]]]
+"""Parts of a benchmark by name: each yields figures, given a server's DSN and the sizes."""
 
 ROUNDS = 5
 """The fewest rounds that a median is taken of."""
@@ -81,6 +91,35 @@ async def alternate(
 def percentile(values: Iterable[float], part: float) -> float:
     ordered = sorted(values)
     return ordered[min(int(part * len(ordered)), len(ordered) - 1)]
+
+
+async def measured(parts: Parts[S], chosen: Sequence[str], sizes: S) -> list[Figure]:
+    """Measure the chosen parts (none: all), one after the other, on one durable server."""
+    from bench.world import durable_server  # noqa: PLC0415 (world measures nothing)
+
+    figures: list[Figure] = []
+    with durable_server() as admin:
+        for name in chosen or parts:
+            async for figure in parts[name](admin, sizes):
+                print(f"measured: {' | '.join(figure.cells())}", flush=True)
+                figures.append(figure)
+    return figures
+
+
+def run_parts(program: str, about: str | None, parts: Parts[S], full: S, quick: S) -> None:
+    """Measure what the command line names, and print the table."""
+    parser = argparse.ArgumentParser(prog=program, description=about)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    given = parser.parse_args()
+    say_errors_only()
+    show(asyncio.run(measured(parts, given.parts, quick if given.quick else full)))
+
+
+def say_errors_only() -> None:
+    """Let no log line cost time, or stand in the table."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    logging.getLogger("procrastinate").setLevel(logging.ERROR)
 
 
 def show(figures: Sequence[Figure]) -> None:

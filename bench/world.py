@@ -82,6 +82,7 @@ class Noop:
     """The step type of the benchmarks: gives one output, and counts."""
 
     started: int = 0
+    wanted: int = 0
     on_start: asyncio.Event = field(default_factory=asyncio.Event)
     name: ClassVar[str] = "Noop"
     verifications: ClassVar[frozenset[str]] = frozenset()
@@ -92,8 +93,15 @@ class Noop:
 
     async def start(self, context: StepContext) -> Completed | Waiting:  # noqa: ARG002
         self.started += 1
-        self.on_start.set()
+        if self.started >= self.wanted:
+            self.on_start.set()
         return Completed({"ok": True})
+
+    async def after(self, steps: int) -> None:
+        """Return when so many steps more have begun, without asking anybody meanwhile."""
+        self.wanted = self.started + steps
+        self.on_start.clear()
+        await self.on_start.wait()
 
     async def poll(self, context: StepContext) -> Completed:  # noqa: ARG002
         return Completed({"ok": True})
