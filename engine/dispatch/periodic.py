@@ -18,12 +18,14 @@ import structlog
 from engine.config import EngineConfig
 from engine.execution.leftovers import sweep
 from engine.execution.reaper import reap
+from engine.instances import eligibility
 from engine.instances.digests import send_digests
 from engine.requests.reminders import remind, tell_overruns
 from engine.store import form_sessions, periodic
 from engine.store.pool import Pool, transaction
 
 HOURLY: Final = timedelta(hours=1)
+SOON: Final = timedelta(seconds=15)
 EVERY_MINUTE: Final = timedelta(minutes=1)
 EARLY: Final = 0.9
 """Part of its interval after which a guarded job may run again: clocks of processes drift."""
@@ -66,12 +68,16 @@ def periodic_jobs(
     async def tell_owners() -> None:
         await send_digests(pool)
 
+    async def judge_again() -> None:
+        await eligibility.refresh(pool)
+
     jobs = [
         Job("reaper", config.lease / 3, take_over, alone=False),
         Job("leftovers", HOURLY, remove_leftovers, alone=False),
         Job("form_sessions", HOURLY, expire_forms),
         Job("reminders", EVERY_MINUTE, say_again),
         Job("digests", HOURLY, tell_owners),
+        Job("eligibility", SOON, judge_again),
     ]
     if config.catalog_url:
         jobs.append(Job("catalog_sync", config.catalog_sync_interval, sync))

@@ -20,7 +20,7 @@ from engine.results import (
 )
 from engine.store import queries
 from engine.store.pool import Connection
-from engine.store.rows import row_or_none, rows, values
+from engine.store.rows import row_or_none, rows, value, values
 
 Direction = Literal["providers", "dependents", "both"]
 
@@ -155,6 +155,11 @@ async def operations_due(
     for one in await rows(connection, _sql.operations_due, {"ids": list(instance_ids)}, _Due):
         due[one.instance_id].append(one.name)
     return due
+
+
+async def refresh_eligibility(connection: Connection, limit: int) -> int:
+    """Judge again what may be done to instances that changed, and to `limit` of those that expired."""
+    return int(await value(connection, _sql.refresh_eligibility, {"limit": limit}))
 
 
 async def can_decommission(connection: Connection, instance_id: UUID) -> DecommissionCheck:

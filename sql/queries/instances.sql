@@ -108,6 +108,10 @@ FROM eligible_operations
 WHERE instance_id = ANY (%(ids)s) AND eligibility_status = 'eligible'
 ORDER BY operation_type DESC, operation_name;
 
+-- name: refresh_eligibility
+-- Judge again the operations of instances that changed, or whose rows have expired; how many those are.
+SELECT refresh_changed_eligibility(%(limit)s);
+
 -- name: can_decommission
 -- Whether an instance may go, why not, and who stands in the way.
 SELECT can_decommission, reason, blocking_instances FROM can_decommission_instance(%(id)s);

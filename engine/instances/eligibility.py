@@ -1,0 +1,34 @@
+"""The cache of what may be done to each instance, kept up to date while nothing is asked.
+
+    a sync that changed documents      judged again in the sync's own transaction (engine/catalog)
+    an instance or a request changed   judged again in the next round, that instance alone
+    a row's time is over               judged again in the next round, in batches
+
+What people are shown is always evaluated at that moment; the cache is for lists and digests.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.store import instances
+from engine.store.pool import Pool, retried_on_conflict, transaction
+
+BATCH: Final = 5000
+"""Instances with expired rows that one transaction judges."""
+
+
+async def refresh(pool: Pool) -> int:
+    """Judge again what changed or expired; return how many instances that were."""
+    judged = 0
+    while True:
+        count = await _round(pool)
+        judged += count
+        if count < BATCH:
+            return judged
+
+
+@retried_on_conflict
+async def _round(pool: Pool) -> int:
+    async with transaction(pool) as connection:
+        return await instances.refresh_eligibility(connection, BATCH)
