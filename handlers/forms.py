@@ -43,7 +43,8 @@ async def open_form(
 ) -> None:
     """Open the form of an item or bundle; what it orders begins not before `at`."""
     where = channel or call.channel
-    await call.open(first_view(call, name, where, at), reopen=f"request {name}")
+    reopen = f"at {at.isoformat()} {name}" if at else f"request {name}"
+    await call.open(first_view(call, name, where, at), reopen=reopen)
 
 
 async def open_picker(call: Call) -> None:
@@ -58,11 +59,8 @@ async def open_picker(call: Call) -> None:
 async def open_clone(call: Call, request_id: str) -> None:
     """Open the form of a request's document, filled with what that request asked for."""
     clone = await call.services.engine.clone(await call.actor(), request_id)
-    if clone.document.entry.kind in REQUESTABLE:
-        if clone.instance is None:
-            await call.open(_clone_view(call, clone), reopen=f"clone {request_id}")
-        else:
-            await decommission.open_form(call, clone.instance)
+    if clone.instance is None:
+        await call.open(_clone_view(call, clone), reopen=f"clone {request_id}")
     else:
         await operations.open_clone(call, clone)
 
@@ -151,6 +149,10 @@ async def _reopen_request(call: Call, rest: Sequence[str]) -> None:
     await (open_form(call, " ".join(rest)) if rest else open_picker(call))
 
 
+async def _reopen_at(call: Call, rest: Sequence[str]) -> None:
+    await open_form(call, " ".join(rest[1:]), at=datetime.fromisoformat(rest[0]))
+
+
 async def _reopen_abort(call: Call, rest: Sequence[str]) -> None:
     await recovery.abort(call, rest[0], None)
 
@@ -189,6 +191,7 @@ async def _reopen_operations(call: Call, rest: Sequence[str]) -> None:
 
 _REOPEN: Final[Mapping[str, Callable[[Call, Sequence[str]], Awaitable[None]]]] = {
     "request": _reopen_request,
+    "at": _reopen_at,
     "abort": _reopen_abort,
     "resolve": _reopen_resolve,
     "skip": _reopen_skip,

@@ -14,7 +14,7 @@ from bot.forms.pages import draw
 from bot.listening import Call, listener
 from bot.messages import asking
 from bot.messages.blocks import section
-from engine import Clone
+from engine import Clone, OperationView
 from handlers import subjects
 from handlers.opening import first_page
 from handlers.subjects import Operation
@@ -34,7 +34,7 @@ async def open_picker(call: Call, instance_id: str, request_type: Operation | No
         actor, engine = await call.actor(), call.services.engine
         instance = await engine.instance(actor, instance_id)
         found = await engine.instance_operations(actor, instance.instance_id)
-        paths = []
+        paths: Sequence[Sequence[OperationView]] = ()
         if request_type != "update":
             paths = await engine.upgrade_path(actor, instance.instance_id)
         wanted = [one for one in found if request_type in {None, one.operation_type}]

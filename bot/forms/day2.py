@@ -8,8 +8,8 @@ from typing import Final, Literal
 from bot.forms.fields import ACTION
 from bot.forms.places import CONFIRMATION_BLOCK
 from bot.messages import asking, notices
-from bot.messages.blocks import Block, actions, button, context, divider, modal, section
-from bot.messages.text import LABEL, SECTION, plain
+from bot.messages.blocks import Block, actions, button, context, divider, modal, paragraphs, section
+from bot.messages.text import LABEL, plain
 from engine import DecommissionCheck, InstanceView, OperationView
 
 OPERATIONS: Final = "operations"
@@ -116,13 +116,6 @@ def _offer(instance: InstanceView, one: OperationView, channel: str | None) -> B
 
 
 def _lines(told: Sequence[str]) -> Iterator[Block]:
-    """Yield lines, as many to a section as fit."""
-    pieces: list[str] = []
-    for line in told[:SHOWN]:
-        if pieces and len(pieces[-1]) + len(line) < SECTION - 10:
-            pieces[-1] += f"\n{line}"
-        else:
-            pieces.append(line)
-    yield from (section(piece) for piece in pieces)
+    yield from paragraphs(told[:SHOWN])
     if len(told) > SHOWN:
         yield context(asking.and_more(len(told) - SHOWN))

@@ -3,43 +3,42 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from bot.forms.form import Filled, Form, enabled, shown
+from bot.forms.form import Filled, Form, connections, enabled, shown
 from bot.forms.parts import Part
 from bot.messages import asking, notices
-from bot.messages.blocks import Block, divider, section
+from bot.messages.blocks import Block, divider, paragraphs, section
 from bot.messages.values import value_in_words
 from engine import SECRET_DOTS, BaseField, Option, RequestView, SecretField
 
 Json = Any
 
-PARTS: Final = 60
-"""Parts that one page tells of; Slack takes a hundred blocks."""
+PARAGRAPHS: Final = 40
+"""Paragraphs of one page, of up to 3000 characters; Slack takes a hundred blocks, 250 kB."""
 
 
 def summary(form: Form, filled: Filled, dry_run: RequestView | None) -> list[Block]:
     """Return what the summary shows; `dry_run` is the request as it would be."""
-    on = enabled(form, filled)
-    told = [part for part in form.parts if part.switch is None or part.key in on]
-    asked = shown(form, filled)
-    blocks = [section(asking.LOOK_IT_OVER)]
-    if filled.instance_name or filled.team:
-        blocks.append(section(asking.entered(form.title, list(_head(filled)))))
-    for part in told[:PARTS]:
-        title = asking.ANSWERS if part.switch is None else part.title
-        blocks.append(section(asking.entered(title, list(_lines(part, filled, asked)))))
-    if len(told) > PARTS:
-        blocks.append(section(asking.and_more(len(told) - PARTS)))
+    on, asked = enabled(form, filled), shown(form, filled)
+    told = asking.entered(form.title, list(_head(form, filled)))
+    for part in form.parts:
+        if part.switch is None or part.key in on:
+            title = asking.ANSWERS if part.switch is None else part.title
+            told += ["", *asking.entered(title, list(_lines(part, filled, asked)))]
+    blocks = [section(asking.LOOK_IT_OVER), *paragraphs(told)]
+    if len(blocks) > PARAGRAPHS:
+        blocks = [*blocks[:PARAGRAPHS], section(asking.THE_REST_IS_ON_ITS_PAGES)]
     if dry_run is not None:
         blocks += [divider(), section(asking.will_run(dry_run))]
     return blocks
 
 
-def _head(filled: Filled) -> Iterator[tuple[str, str]]:
-    if filled.instance_name:
-        yield notices.INSTANCE_NAME, filled.instance_name
+def _head(form: Form, filled: Filled) -> Iterator[tuple[str, str]]:
+    """Yield name, team and connections; left empty, the name will be made of the document's."""
+    yield notices.INSTANCE_NAME, filled.instance_name or asking.NAME_BY_ITSELF
     if filled.team:
         yield notices.TEAM, filled.team
-    yield from filled.dependencies.items()
+    for name in sorted(connections(form, filled)):
+        yield notices.connect_to(name), filled.dependencies.get(name) or value_in_words(None)
 
 
 def _lines(part: Part, filled: Filled, asked: frozenset[str]) -> Iterator[tuple[str, str]]:

@@ -66,6 +66,8 @@ LOOK_IT_OVER: Final = "*Please look it over.* Back leads to the pages before; no
 
 
 ANSWERS: Final = "Your answers"
+NAME_BY_ITSELF: Final = "made of its kind and a number"
+THE_REST_IS_ON_ITS_PAGES: Final = "… and more than fits here: Back leads to all of it."
 
 
 def and_more(count: int) -> str:
@@ -73,11 +75,10 @@ def and_more(count: int) -> str:
     return f"… and {count} more"
 
 
-def entered(title: str, lines: Sequence[tuple[str, str]]) -> str:
-    """Tell what was entered on a form's part: labels and values."""
-    told = [f"• {escaped(label, 100)}: {escaped(value, 200) or '–'}" for label, value in lines[:40]]
-    more = f"\n… and {len(lines) - 40} more" if len(lines) > 40 else ""
-    return f"*{escaped(title, 200)}*\n" + "\n".join(told or ["Nothing is asked."]) + more
+def entered(title: str, values: Sequence[tuple[str, str]]) -> list[str]:
+    """Tell what was entered on a form's part, label and value, in lines."""
+    told = [f"• {escaped(one_line(label), 100)}: {code(value)}" for label, value in values]
+    return [f"*{escaped(one_line(title), 200)}*", *(told or ["Nothing is asked."])]
 
 
 def will_run(view: RequestView) -> str:

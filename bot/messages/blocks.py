@@ -8,6 +8,7 @@ from bot.messages.text import (
     CONTEXT,
     FIELD,
     HEADER,
+    SECTION,
     cut,
     escaped,
     literal,
@@ -33,6 +34,17 @@ def section(markup: str, *, accessory: Block | None = None, block_id: str | None
     if block_id is not None:
         block["block_id"] = block_id
     return block
+
+
+def paragraphs(lines: Sequence[str]) -> list[Block]:
+    """Return lines, as many to a paragraph as fit."""
+    packed: list[str] = []
+    for line in lines:
+        if packed and len(packed[-1]) + len(line) < SECTION - 10:
+            packed[-1] += f"\n{line}"
+        else:
+            packed.append(line)
+    return [section(text) for text in packed]
 
 
 def columns(texts: Sequence[str]) -> list[Block]:

@@ -3,18 +3,16 @@
 Sentences come out as safe markup; what is marked *plain* goes into plain_text objects.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bot.messages.approvals import approvers_in_words
 from bot.messages.blocks import section
 from bot.messages.text import authored, code, code_block, escaped, link
-from bot.messages.values import listed
 from engine import (
     ApprovalView,
     CatalogChange,
-    CatalogDetails,
     FieldError,
     PaoError,
     RequestView,
@@ -105,23 +103,6 @@ UNKNOWN_COMMAND: Final = (
 )
 LINK: Final = "link"
 """action_id of buttons that only open an address."""
-
-
-def form_changed(details: CatalogDetails, before: Iterable[str], after: Iterable[str]) -> str:
-    """Tell what a sync changed of a form that is open; fields are given by their labels."""
-    was, is_now = list(before), list(after)
-    new = [label for label in is_now if label not in was]
-    gone = [label for label in was if label not in is_now]
-    told = [f"It is at version {code(details.entry.version)} now."]
-    if new:
-        told.append(f"New: {listed(new)}.")
-    if gone:
-        told.append(f"Gone: {listed(gone)}.")
-    return (
-        f":arrows_counterclockwise: *{escaped(details.entry.display_name, 200)}* was changed in "
-        f"the catalog while this form was open. {' '.join(told)} "
-        "What you entered is kept; please look it over and submit again."
-    )
 
 
 def not_accepted(errors: Sequence[FieldError]) -> str:

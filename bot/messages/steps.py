@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.messages.blocks import Block, context, section
-from bot.messages.text import SECTION, duration, escaped, link, moment, one_line
+from bot.messages.blocks import Block, context, paragraphs, section
+from bot.messages.text import duration, escaped, link, moment, one_line
 from bot.messages.values import count
 from engine import RequestView, StepView
 
@@ -57,7 +57,7 @@ def step_blocks(view: RequestView) -> Iterator[Block]:
     lines = [line for group in groups for line in _lines(group, fold=False)]
     if len(lines) > LINES:
         lines = [line for group in groups for line in _lines(group, fold=True)]
-    yield from (section(text) for text in _packed(lines[:LINES]))
+    yield from paragraphs(lines[:LINES])
     if len(lines) > LINES:
         yield context(f"… and {len(lines) - LINES} more steps: `pao request get` shows them all")
 
@@ -128,17 +128,6 @@ def _component_line(group: Group) -> str:
         taken = duration((max(ends) - min(starts)).total_seconds())
         return f"{told} · {count(len(group.steps), 'step')} · {taken}"
     return f"{told} · {done} of {count(len(group.steps), 'step')}"
-
-
-def _packed(lines: Sequence[str]) -> list[str]:
-    """Return the lines as texts of sections, as many to a section as fit."""
-    packed: list[str] = []
-    for line in lines:
-        if packed and len(packed[-1]) + len(line) < SECTION - 10:
-            packed[-1] += f"\n{line}"
-        else:
-            packed.append(line)
-    return packed
 
 
 def _timing(step: StepView) -> list[str]:

@@ -187,11 +187,11 @@ def test_the_summary_tells_everything_by_its_label_and_no_secret() -> None:
     )
     told = texts(view_of(form, filled, len(pages(form, filled)) - 1))
 
-    assert "Solution name: orders" in told
-    assert "Instance name: shop" in told
-    assert f"Password: {SECRET_DOTS}" in told
+    assert "Solution name: `orders`" in told
+    assert "Instance name: `shop`" in told
+    assert f"Password: `{SECRET_DOTS}`" in told
     assert "hunter2" not in told
-    assert "Size: large" in told
+    assert "Size: `large`" in told
 
 
 NEEDS = {"name": "db", "catalog_item": "database-item", "version": ">=1.0.0"}
