@@ -34,9 +34,9 @@ async def compared(
     invocation: Invocation, old: str, new: str, repository: Path | None, *, mirror: bool
 ) -> CatalogDiff:
     """Compare two references; NotFound for one that names no commit."""
+    from engine.catalog.commits import in_thread
     from engine.catalog.diff import compare
     from engine.catalog.plugins import installed
-    from engine.catalog.repository import in_thread
 
     source = _repository(repository) if not mirror else _mirror(invocation)
     if mirror:

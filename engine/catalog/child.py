@@ -1,18 +1,24 @@
 """One long computation in a process of its own, so that no event loop waits for the interpreter.
 
 A thread is not enough: parsing holds the interpreter's lock in slices, and a bot that answers
-within three seconds stutters meanwhile. The child starts afresh (spawn: no locks or connections of
-ours are copied into it), ignores Ctrl-C, which the terminal sends to it as well, and is killed when
-the caller is cancelled. If the caller's process dies, the child ends when it tries to answer.
+within three seconds stutters meanwhile. The child is a fresh interpreter: no locks or connections of
+ours are copied into it, and it imports what the function needs and nothing else. It has a session of
+its own, so that Ctrl-C at the terminal does not reach it and that it ends with all that it started
+when the caller is cancelled. If the caller's process dies, the child ends when it tries to answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-import multiprocessing
+import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -21,8 +27,10 @@ from engine.errors import PaoError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-END_SECONDS = 5.0
-"""How long a child that has answered may take to go."""
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from engine.catalog.child import answer; answer(int(sys.argv[2]))"
+)
 
 
 async def in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -31,30 +39,53 @@ async def in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     A PaoError that the function raises is raised here; anything else that ends the child without
     an answer is a PaoError with code `child_died`.
     """
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    child = context.Process(
-        target=_answer, args=(there, function, args, kwargs), name=function.__name__, daemon=True
-    )
-    try:
-        await asyncio.to_thread(child.start)
-        there.close()
-        answer = await asyncio.to_thread(_received, here)
-        await asyncio.to_thread(child.join, END_SECONDS)
-    finally:
-        if child.pid is not None:
-            child.kill()
-            await asyncio.shield(asyncio.to_thread(child.join))
-        here.close()
+    here, there = Pipe()
+    with here, there:
+        child = await asyncio.to_thread(_started, there)
+        try:
+            there.close()
+            answer = await asyncio.to_thread(_asked, here, (function, args, kwargs))
+        finally:
+            _end(child)
+            await asyncio.shield(asyncio.to_thread(child.wait))
     if isinstance(answer, PaoError):
         raise answer
     return cast("T", answer)
 
 
-def _received(connection: Connection) -> Any:
+def answer(descriptor: int) -> None:
+    """Compute what is asked for at the other end of a pipe; the child's whole life."""
+    # Millions of objects are made and kept to the end: to look for cycles among them, again and
+    # again, takes longer than the work itself.
+    gc.disable()
+    with Connection(descriptor) as connection:
+        try:
+            function, args, kwargs = connection.recv()
+        except EOFError:  # the caller was cancelled before it could ask
+            return
+        try:
+            found: Any = function(*args, **kwargs)
+        except PaoError as error:
+            found = error
+        connection.send(found)
+
+
+def _started(there: Connection) -> subprocess.Popen[bytes]:
+    # Without -P a folder called `engine` in the working directory would be taken for ours.
+    paths = json.dumps(sys.path)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _PROGRAM, paths, str(there.fileno())],
+        stdin=subprocess.DEVNULL,
+        pass_fds=(there.fileno(),),
+        start_new_session=True,
+    )
+
+
+def _asked(connection: Connection, question: object) -> Any:
     try:
+        connection.send(question)
         return connection.recv()
-    except EOFError:
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         return PaoError(
             "The catalog could not be read",
             "the process that read it ended without an answer",
@@ -63,13 +94,7 @@ def _received(connection: Connection) -> Any:
         )
 
 
-def _answer(connection: Connection, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Millions of objects are made and kept to the end: to look for cycles among them, again and
-    # again, takes longer than the work itself.
-    gc.disable()
-    try:
-        answer: Any = function(*args, **kwargs)
-    except PaoError as error:
-        answer = PaoError(error.what, error.why, error.do, code=error.code)
-    connection.send(answer)
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child that has answered or is not wanted any more, and its own children."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)

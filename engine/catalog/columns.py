@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.catalog.documents import CatalogBundle, Operation
+from engine.catalog.documents import CatalogBundle, Kind, Operation
 from engine.catalog.validation import CheckedDocument
-from engine.store.catalog import INCOMING
-from engine.store.copying import Json, copy_line, json_text
+from engine.store.catalog_rows import CONTENTS
+from engine.store.copying import Json, copy_text
 
 LONGEST_DURATION = 50
 """Characters of the column; only a duration padded with zeros is longer."""
@@ -30,26 +30,32 @@ _JSON = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """The columns of a document and the hash of their contents, wherever the file is."""
+class Row:
+    """A document as it goes into service; `content_hash` is that of what it says, in any file."""
 
-    values: Mapping[str, Any]
+    kind: Kind
+    name: str
+    slug: str
+    version: str
+    file: str
     content_hash: str
-
-    def as_copy(self, file: str) -> bytes:
-        """Return the row for COPY into catalog_incoming."""
-        every = {
-            **self.values,
-            "source_file_path": file,
-            "source_file_hash": self.content_hash,
-        }
-        return copy_line([_typed(name, every[name]) for name in INCOMING])
+    line: bytes
+    """The row for COPY, in the order of INCOMING."""
 
 
-def columns_of(document: CheckedDocument) -> Columns:
+def row_of(document: CheckedDocument) -> Row:
     """Return what is stored of a document."""
+    model = document.document
+    values = _values(document)
+    contents = copy_text([_typed(name, values[name]) for name in CONTENTS])
+    content_hash = hashlib.sha256(contents.encode()).hexdigest()
+    line = f"{contents}\t{copy_text([document.file, content_hash])}\n".encode()
+    return Row(model.kind, model.name, model.slug, model.version, document.file, content_hash, line)
+
+
+def _values(document: CheckedDocument) -> dict[str, Any]:
     model, data = document.document, document.data
-    values: dict[str, Any] = {
+    return {
         "kind": model.kind,
         "name": model.name,
         "version": model.version,
@@ -70,7 +76,6 @@ def columns_of(document: CheckedDocument) -> Columns:
         "dependencies": data.get("dependencies") or [],
         **_operation_columns(model if isinstance(model, Operation) else None, data),
     }
-    return Columns(values, hashlib.sha256(json_text(values).encode()).hexdigest())
 
 
 def _operation_columns(model: Operation | None, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ DEEPEST: Final = 50
 """Mappings and lists within each other."""
 MOST_NODES: Final = 10_000
 """Nodes of one document after aliases are expanded."""
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _BARE_TEMPLATE = re.compile(r"(?:[:,\[-]\s+)\{\{")
 _TAG: Final = "tag:yaml.org,2002:"
@@ -96,7 +96,7 @@ class Composer:
 
     def documents(self) -> Iterator[Source]:
         """Yield the documents that are mappings; the others become findings."""
-        loader = _LOADER(self._text)
+        loader = LOADER(self._text)
         started, first = self._offset, True
         try:
             while loader.check_event():

@@ -61,7 +61,7 @@ def concerned(
     judged |= {path for path, facts in now.items() if not all(has_module(m) for m in facts.modules)}
     _spread(judged, touched, now)
     judged |= _definers(judged, now)
-    return Concerns(frozenset(judged), frozenset(_named(judged, now) - judged))
+    return Concerns(frozenset(judged), frozenset(named(judged, now) - judged))
 
 
 def _spread(judged: set[str], touched: set[str], now: Mapping[str, Facts]) -> None:
@@ -86,7 +86,7 @@ def _definers(paths: Iterable[str], now: Mapping[str, Facts]) -> set[str]:
     return {path for path, facts in now.items() if facts.defines & slugs}
 
 
-def _named(paths: Iterable[str], now: Mapping[str, Facts]) -> set[str]:
+def named(paths: Iterable[str], now: Mapping[str, Facts]) -> set[str]:
     """Return the files that the files of `paths` refer to, and what those refer to."""
     definers: defaultdict[str, list[str]] = defaultdict(list)
     for path, facts in now.items():

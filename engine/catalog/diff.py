@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from engine.catalog.checks import Known, Subject
+from engine.catalog.commits import Commits
 from engine.catalog.documents import Kind, Operation, slugify
-from engine.catalog.repository import Mirror
 from engine.catalog.survey import Survey, survey
 from engine.catalog.validation import collector_paused, read_file, types_of
 
@@ -94,7 +94,7 @@ class CatalogDiff:
     unreadable: tuple[Unreadable, ...]
 
 
-def compare(mirror: Mirror, old: str, new: str, known: Known) -> CatalogDiff:
+def compare(mirror: Commits, old: str, new: str, known: Known) -> CatalogDiff:
     """Compare two commits. Blocks; for a process that does nothing else.
 
     Raises BrokenSettings where a commit's `pao-catalog.yml` cannot be read.
@@ -119,7 +119,7 @@ class _Side:
     unreadable: tuple[Unreadable, ...]
 
     @classmethod
-    def read(cls, mirror: Mirror, side: Survey, paths: frozenset[str], known: Known) -> _Side:
+    def read(cls, mirror: Commits, side: Survey, paths: frozenset[str], known: Known) -> _Side:
         types, _ = types_of(dict(mirror.read_blobs(side.settings)), side.layout)
         known = replace(known, has_module=side.folders.__contains__)
         documents: dict[Key, Subject] = {}

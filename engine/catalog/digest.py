@@ -2,6 +2,9 @@
 
 Given are the commit's files (`survey`) and what the catalog holds (`Before`). Only what a change
 concerns is read and judged (`concerns`); the verdict on all other files is the one that was kept.
+Of what is read, most stands alone: its verdict and its row come from the reader (`reading`), and
+only documents that refer to each other are looked at together.
+
 Out comes everything that one transaction writes, the rows already as text for COPY, since this runs
 in a thread or, where it is much, in another process, and the event loop has no time for it.
 
@@ -11,29 +14,25 @@ the catalog has of it.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from engine.catalog.checks import Known, Subject
-from engine.catalog.columns import Columns, columns_of
-from engine.catalog.concerns import Concerns, Facts, concerned
-from engine.catalog.documents import Kind
-from engine.catalog.facts import (
-    defined_by,
-    facts_of,
-    facts_of_row,
-    has_errors,
-    kind_and_name_of,
-    uses_type,
-)
+from engine.catalog.checks import Known
+from engine.catalog.columns import Row, row_of
+from engine.catalog.commits import Commits
+from engine.catalog.concerns import Concerns, Facts, concerned, named
+from engine.catalog.documents import Document, Kind
+from engine.catalog.facts import facts_of_row, has_errors, kind_and_name_of, uses_type
 from engine.catalog.findings import Finding, in_order
 from engine.catalog.layout import SETTINGS_FILE
-from engine.catalog.own_types import FILE_NAMES, OwnTypes
-from engine.catalog.repository import Mirror
+from engine.catalog.own_types import FILE_NAMES
+from engine.catalog.reading import Reading, Rules, readers
+from engine.catalog.source import Source
+from engine.catalog.summary import NO_SUMMARY, Summary
 from engine.catalog.survey import Survey
-from engine.catalog.validation import CheckedDocument, FileResult, judge, read_file, types_of
-from engine.store.catalog import DocumentRow, FileRow
+from engine.catalog.validation import FileResult, judge, types_of
+from engine.store.catalog_rows import DocumentRow, FileRow
 from engine.store.copying import Json, copy_line
 
 Key = tuple[Kind, str]
@@ -103,37 +102,53 @@ def changed_paths(survey: Survey, before: Before) -> list[str]:
     ]
 
 
-def digest(mirror: Mirror, survey: Survey, before: Before, known: Known) -> Digest:
+def digest(
+    commits: Commits, survey: Survey, before: Before, known: Known, processes: int = 1
+) -> Digest:
     """Read and judge what a commit changed, and return what is to be written."""
-    return _Judgement(mirror, survey, before, known).digest()
+    settings = dict(commits.read_blobs(survey.settings))
+    types, findings = types_of(settings, survey.layout)
+    known = replace(known, has_module=lambda path: path.strip("/") in survey.folders)
+    rules = Rules(survey.layout, types, known)
+    with readers(processes, commits, rules) as reading:
+        return _Judgement(reading, rules, survey, before).digest(findings)
 
 
 class _Judgement:
     """Reading and judging: up to the documents that are good and all that is wrong."""
 
-    def __init__(self, mirror: Mirror, survey: Survey, before: Before, known: Known) -> None:
-        self._mirror = mirror
+    def __init__(self, reading: Reading, rules: Rules, survey: Survey, before: Before) -> None:
+        self._reading = reading
+        self._rules = rules
         self._survey = survey
         self._before = before
-        self._known = replace(known, has_module=self._has_module)
-        self._types = OwnTypes()
-        self._results: dict[str, FileResult] = {}
+        self._summaries: dict[str, Summary] = {}
 
-    def digest(self) -> Digest:
-        settings = dict(self._mirror.read_blobs(self._survey.settings))
-        self._types, findings = types_of(settings, self._survey.layout)
+    def digest(self, findings: Sequence[Finding]) -> Digest:
         concerns = self._concerns()
         self._read(concerns.judged | concerns.context)
+        summaries = {path: self._summaries[path] for path in concerns.judged}
+        alone = self._alone(concerns.judged)
+        together = sorted(concerns.judged - alone)
+        around = named(together, {p: s.facts for p, s in self._summaries.items()})
+        around = (around | concerns.context) - set(together)
+        whole = self._whole([*together, *around])
         report = judge(
-            [self._results[path] for path in sorted(concerns.judged)],
+            [whole[path] for path in together],
             self._survey.layout,
-            also=[s for path in sorted(concerns.context) for s in self._results[path].subjects],
-            lost=list(self._unread(concerns)),
+            also=[s for path in sorted(around) for s in whole[path].subjects],
+            lost=[*self._unread(), *self._names(self._summaries.keys() - set(together))],
         )
-        good = [document for document in report.documents if self._is_servable(document)]
-        results = {path: self._results[path] for path in concerns.judged}
-        outcome = Outcome(self._survey, self._before, results, [*report.findings, *findings])
-        return outcome.digest(good)
+        broken = self._rules.types.broken
+        good = [
+            row_of(document)
+            for document in report.documents
+            if not uses_type(document.written, broken)
+        ]
+        good += [row for path in sorted(alone) if (row := summaries[path].row)]
+        found = [*report.findings, *findings]
+        found += [finding for path in alone for finding in summaries[path].findings]
+        return Outcome(self._survey, self._before, summaries, found, self._whole).digest(good)
 
     def _concerns(self) -> Concerns:
         refused = {path: Facts() for path in self._survey.refused}
@@ -149,7 +164,7 @@ class _Judgement:
         }
         return concerned(
             earlier,
-            {path: facts_of(self._results[path]) for path in changed} | refused,
+            {path: self._summaries[path].facts for path in changed} | refused,
             removed=earlier.keys() - present,
             suspects=[path for path in earlier if has_errors(self._before.files[path])],
             has_module=self._has_module,
@@ -159,25 +174,37 @@ class _Judgement:
         """Read the files that were not read yet."""
         for path in paths:
             if path in self._survey.refused:
-                self._results[path] = FileResult(path, findings=(self._survey.refused[path],))
-        wanted = {path: self._survey.documents[path] for path in paths if path not in self._results}
-        for path, content in self._mirror.read_blobs(wanted):
-            self._results[path] = read_file(
-                path, content, self._survey.layout, types=self._types, known=self._known
-            )
+                self._summaries[path] = NO_SUMMARY
+        documents = self._survey.documents
+        wanted = {path: documents[path] for path in paths if path not in self._summaries}
+        self._summaries |= self._reading.read(wanted)
 
-    def _unread(self, concerns: Concerns) -> Iterator[tuple[Kind | None, str]]:
-        """Yield documents that exist and are not before the judge: names may still be meant."""
+    def _whole(self, paths: Iterable[str]) -> dict[str, FileResult]:
+        refused = self._survey.refused
+        read = [path for path in paths if path not in refused]
+        return self._reading.whole(read) | {
+            path: FileResult(path, findings=(refused[path],)) for path in paths if path in refused
+        }
+
+    def _alone(self, judged: Iterable[str]) -> set[str]:
+        """Return the files on which no other has a say, one of the same name included."""
+        definers = Counter(slug for s in self._summaries.values() for slug in s.facts.defines)
+        return {
+            path
+            for path in judged
+            if (summary := self._summaries[path]).is_alone
+            and all(definers[slug] == 1 for slug in summary.facts.defines)
+        }
+
+    def _unread(self) -> Iterator[tuple[Kind | None, str]]:
+        """Yield documents that exist and are not read this time: names may still be meant."""
         for path, row in self._before.files.items():
-            if path in self._survey.documents and path not in self._results:
+            if path in self._survey.documents and path not in self._summaries:
                 yield from map(kind_and_name_of, row.defines)
-        for path in concerns.context:
-            yield from self._results[path].lost
 
-    def _is_servable(self, document: CheckedDocument) -> bool:
-        """Whether a good document is as it was meant: a broken own type stands for nothing."""
-        source = _subject_of(document, self._results[document.file]).source
-        return not uses_type(source.data, self._types.broken)
+    def _names(self, paths: Iterable[str]) -> Iterator[tuple[Kind | None, str]]:
+        for path in paths:
+            yield from self._summaries[path].names
 
     def _has_module(self, path: str) -> bool:
         return path.strip("/") in self._survey.folders
@@ -190,23 +217,27 @@ class Outcome:
         self,
         survey: Survey,
         before: Before,
-        results: Mapping[str, FileResult],
+        summaries: Mapping[str, Summary],
         findings: Sequence[Finding],
+        whole: Callable[[Sequence[str]], Mapping[str, FileResult]],
     ) -> None:
+        """Take the files that were judged, what is wrong, and a way to find files whole."""
         self._survey = survey
         self._before = before
-        self._results = results
+        self._summaries = summaries
         self._findings = list(findings)
+        self._whole = whole
 
-    def digest(self, good: Sequence[CheckedDocument]) -> Digest:
+    def digest(self, good: Sequence[Row]) -> Digest:
         """Return what is written when these documents are good, by themselves and with others."""
         broken = self._files_with_faults(good)
         good = self._without_clashes(good, broken)
         broken |= self._files_with_faults(good)
-        incoming = {_key(document): (document, columns_of(document)) for document in good}
+        incoming = {_key(row): row for row in good}
         rows = {(row.kind, row.name): row for row in self._before.documents if row.is_active}
-        changes = list(self._changes(incoming, rows))
-        slugs = {(document.document.kind, document.document.slug) for document in good}
+        changes = list(_changes(incoming, rows))
+        self._warn_of_changed_content(incoming, rows)
+        slugs = {(row.kind, row.slug) for row in good}
         gone = [
             row
             for key, row in rows.items()
@@ -227,23 +258,21 @@ class Outcome:
             findings=tuple(in_order([*self._findings, *self._kept_findings()])),
         )
 
-    def _files_with_faults(self, good: Sequence[CheckedDocument]) -> set[str]:
+    def _files_with_faults(self, good: Sequence[Row]) -> set[str]:
         """Return the judged files that have an error, or a document that is not good."""
         faults = {finding.file for finding in self._findings if finding.is_error}
         number: defaultdict[str, int] = defaultdict(int)
-        for document in good:
-            number[document.file] += 1
+        for row in good:
+            number[row.file] += 1
         return {
             path
-            for path, result in self._results.items()
-            if path in faults or len(result.subjects) != number[path]
+            for path, summary in self._summaries.items()
+            if path in faults or summary.documents != number[path]
         }
 
-    def _without_clashes(
-        self, good: Sequence[CheckedDocument], broken: set[str]
-    ) -> list[CheckedDocument]:
+    def _without_clashes(self, good: Sequence[Row], broken: set[str]) -> list[Row]:
         """Leave out a document whose slug another one has that a broken file keeps in service."""
-        names = {_key(document) for document in good}
+        names = {_key(row) for row in good}
         kept = {
             (row.kind, row.slug): row
             for row in self._before.documents
@@ -252,49 +281,51 @@ class Outcome:
             and (row.kind, row.name) not in names
         }
         free = []
-        for document in good:
-            row = kept.get((document.document.kind, document.document.slug))
-            if row is None or row.source_file_path == document.file:
-                free.append(document)
+        for row in good:
+            other = kept.get((row.kind, row.slug))
+            if other is None or other.source_file_path == row.file:
+                free.append(row)
                 continue
             message = (
-                f"the name means the same as {row.name!r} of {row.source_file_path}, which is "
+                f"the name means the same as {other.name!r} of {other.source_file_path}, which is "
                 "broken and stays in service as it was until it is mended"
             )
-            source = _subject_of(document, self._results[document.file]).source
+            (source,) = self._sources([row])
             self._findings.append(source.find("duplicate-name", ("name",), message))
         return free
 
-    def _changes(
-        self,
-        incoming: Mapping[Key, tuple[CheckedDocument, Columns]],
-        rows: Mapping[Key, DocumentRow],
-    ) -> Iterator[Change]:
-        for key, (document, columns) in incoming.items():
-            row, version = rows.get(key), document.document.version
-            if row is None:
-                yield Change(*key, "added", None, version)
-            elif row.source_file_hash != columns.content_hash:
-                yield Change(*key, "updated", row.version, version)
-                if row.version == version and row.source_file_hash:
-                    self._warn_of_changed_content(document, row.source_file_hash, columns)
-
     def _warn_of_changed_content(
-        self, document: CheckedDocument, before: str, columns: Columns
+        self, incoming: Mapping[Key, Row], rows: Mapping[Key, DocumentRow]
     ) -> None:
-        source = _subject_of(document, self._results[document.file]).source
-        message = (
-            f"the content changed and the version is still {document.document.version} "
-            f"(hash {before} before, {columns.content_hash} now)"
-        )
-        self._findings.append(
-            source.find(CONTENT_CHANGED, ("version",), message, severity="warning")
-        )
+        suspects = [
+            (new, row.source_file_hash)
+            for key, new in incoming.items()
+            if (row := rows.get(key)) is not None
+            and row.version == new.version
+            and row.source_file_hash not in (None, new.content_hash)
+        ]
+        sources = self._sources([new for new, _ in suspects])
+        for (new, before), source in zip(suspects, sources, strict=True):
+            message = (
+                f"the content changed and the version is still {new.version} "
+                f"(hash {before} before, {new.content_hash} now)"
+            )
+            self._findings.append(
+                source.find(CONTENT_CHANGED, ("version",), message, severity="warning")
+            )
+
+    def _sources(self, rows: Sequence[Row]) -> list[Source]:
+        """Return where each document stands."""
+        files = self._whole(list({row.file for row in rows}))
+        return [
+            next(s.source for s in files[row.file].subjects if _key(s.document) == _key(row))
+            for row in rows
+        ]
 
     def _is_gone(self, row: DocumentRow, broken: set[str]) -> bool:
         """Whether a document in service, not among the good ones, is in no file any more."""
         path = row.source_file_path
-        if path in self._results:
+        if path in self._summaries:
             return path not in broken
         return path not in self._survey.documents
 
@@ -303,7 +334,7 @@ class Outcome:
         return {
             path
             for path, row in self._before.files.items()
-            if row.is_broken and path in self._survey.documents and path not in self._results
+            if row.is_broken and path in self._survey.documents and path not in self._summaries
         }
 
     def _was_broken(self, path: str) -> bool:
@@ -312,7 +343,7 @@ class Outcome:
 
     def _replaced(self) -> Iterator[str]:
         """Yield the files whose row is written anew, and those that are gone."""
-        yield from self._results
+        yield from self._summaries
         yield from self._survey.settings
         yield from (
             path
@@ -326,16 +357,15 @@ class Outcome:
             if finding.code != CONTENT_CHANGED:
                 by_file[finding.file].append(finding)
         entries = {**self._survey.documents, **self._survey.settings}
-        for path in (*self._results, *self._survey.settings):
-            result = self._results.get(path, FileResult(path))
-            facts = facts_of(result)
+        for path in (*self._summaries, *self._survey.settings):
+            summary = self._summaries.get(path, NO_SUMMARY)
             yield copy_line(
                 [
                     path,
                     entries[path].blob if path in entries else "",
-                    sorted(defined_by(result)),
-                    sorted(facts.mentions),
-                    sorted(facts.modules),
+                    summary.defines,
+                    sorted(summary.facts.mentions),
+                    sorted(summary.facts.modules),
                     Json([finding.as_json() for finding in by_file[path]]),
                     path in broken,
                 ]
@@ -344,27 +374,27 @@ class Outcome:
     def _kept_findings(self) -> Iterator[Finding]:
         """Yield what is still wrong with files that nothing concerned."""
         for path, row in self._before.files.items():
-            if path in self._survey.documents and path not in self._results:
+            if path in self._survey.documents and path not in self._summaries:
                 yield from (Finding(**finding) for finding in row.findings or ())
 
 
-def _key(document: CheckedDocument) -> Key:
-    return document.document.kind, document.document.name
+def _key(document: Row | Document) -> Key:
+    return document.kind, document.name
 
 
-def _moved(
-    incoming: Mapping[Key, tuple[CheckedDocument, Columns]], rows: Mapping[Key, DocumentRow]
-) -> Iterator[bytes]:
-    """Yield the rows of documents that are new, changed, or in another file than before."""
-    for key, (document, columns) in incoming.items():
+def _changes(incoming: Mapping[Key, Row], rows: Mapping[Key, DocumentRow]) -> Iterator[Change]:
+    for key, new in incoming.items():
         row = rows.get(key)
-        as_before = row is not None and (row.source_file_hash, row.source_file_path) == (
-            columns.content_hash,
-            document.file,
-        )
-        if not as_before:
-            yield columns.as_copy(document.file)
+        if row is None:
+            yield Change(*key, "added", None, new.version)
+        elif row.source_file_hash != new.content_hash:
+            yield Change(*key, "updated", row.version, new.version)
 
 
-def _subject_of(document: CheckedDocument, result: FileResult) -> Subject:
-    return next(s for s in result.subjects if s.document is document.document)
+def _moved(incoming: Mapping[Key, Row], rows: Mapping[Key, DocumentRow]) -> Iterator[bytes]:
+    """Yield the rows of documents that are new, changed, or in another file than before."""
+    for key, new in incoming.items():
+        row = rows.get(key)
+        now = (new.content_hash, new.file)
+        if row is None or (row.source_file_hash, row.source_file_path) != now:
+            yield new.line

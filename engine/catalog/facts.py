@@ -12,25 +12,26 @@ from typing import Any, cast
 from engine.catalog.concerns import Facts
 from engine.catalog.documents import Kind, slugify
 from engine.catalog.validation import FileResult
-from engine.store.catalog import FileRow
+from engine.store.catalog_rows import FileRow
 
 ANY_KIND = "*"
 """The kind of a document that could not be read."""
 
 _DOCUMENT_KEYS = frozenset({"catalog_item", "replaced_by"})
 _MODULE_KEYS = frozenset({"module_source"})
-_TYPE_KEYS = frozenset({"type"})
 
 
 def facts_of(result: FileResult) -> Facts:
     """Return the facts of a file that was read."""
-    data = [subject.source.data for subject in result.subjects]
-    names = (name for part in data for name in (*_texts(part, _DOCUMENT_KEYS), *_targets(part)))
-    modules = (path for part in data for path in _texts(part, _MODULE_KEYS))
+    names: list[str] = []
+    modules: list[str] = []
+    for subject in result.subjects:
+        _collect(subject.source.data, names, modules)
+        names += _targets(subject.source.data)
     return Facts(
         defines=frozenset(slug_of(defined) for defined in defined_by(result)),
-        mentions=frozenset(slugify(name) for name in names),
-        modules=frozenset(path for path in modules if _is_local(path)),
+        mentions=frozenset(map(slugify, names)),
+        modules=frozenset(filter(_is_local, modules)),
     )
 
 
@@ -64,21 +65,33 @@ def has_errors(row: FileRow) -> bool:
     return any(finding["severity"] == "error" for finding in row.findings or ())
 
 
-def uses_type(data: Mapping[str, Any], types: frozenset[str]) -> bool:
+def uses_type(data: Any, types: frozenset[str]) -> bool:
     """Whether some field of a document is of one of these types."""
-    return bool(types) and not types.isdisjoint(_texts(data, _TYPE_KEYS))
+    if not types:
+        return False
+    if isinstance(data, dict):
+        named = data.get("type")
+        return (isinstance(named, str) and named in types) or any(
+            uses_type(value, types) for value in data.values()
+        )
+    return isinstance(data, list) and any(uses_type(part, types) for part in data)
 
 
-def _texts(data: Any, keys: frozenset[str]) -> Iterator[str]:
+def _collect(data: Any, names: list[str], modules: list[str]) -> None:
+    """Add the documents and modules that are named anywhere inside; most values are texts."""
     if isinstance(data, dict):
         for key, value in data.items():
-            if key in keys and isinstance(value, str):
-                yield value
-            else:
-                yield from _texts(value, keys)
-    elif isinstance(data, list):
+            if not isinstance(value, str):
+                if isinstance(value, dict | list):
+                    _collect(value, names, modules)
+            elif key in _DOCUMENT_KEYS:
+                names.append(value)
+            elif key in _MODULE_KEYS:
+                modules.append(value)
+    else:
         for part in data:
-            yield from _texts(part, keys)
+            if isinstance(part, dict | list):
+                _collect(part, names, modules)
 
 
 def _targets(data: Mapping[str, Any]) -> Iterator[str]:

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from engine.catalog.composer import UNPRINTABLE, Composer
 from engine.catalog.findings import Finding
-from engine.catalog.source import Place, Source
+from engine.catalog.plain import read_plain
+from engine.catalog.source import Node, Place, Source
 
 LARGEST_FILE: Final = 1024 * 1024
 """Bytes."""
@@ -46,6 +48,9 @@ def read(file: str, content: bytes) -> Reading:
     text = _decoded(file, content, reading.findings)
     if text is None:
         return reading
+    if (data := read_plain(text)) is not None:
+        reading.sources.append(Source(file, data, partial(_places, file, text)))
+        return reading
     events = Composer(file, text, 0)
     whole = list(events.documents())
     if events.gave_up and len(cuts := _cuts(text)) > 1:
@@ -59,6 +64,12 @@ def read(file: str, content: bytes) -> Reading:
         message = "the file holds no document"
         reading.findings.append(Finding("empty-file", file, 1, 1, "", message, severity="warning"))
     return reading
+
+
+def _places(file: str, text: str) -> Node:
+    """Find the places of a document that was read without them."""
+    (source,) = Composer(file, text, 0).documents()
+    return source.root
 
 
 def _decoded(file: str, content: bytes, findings: list[Finding]) -> str | None:

@@ -5,18 +5,13 @@
                                         v
                           a new one is fetched beside it and swapped in
 
-What this module keeps others from doing, since the address and the branch come from settings and
-the contents from whoever may push to the repository:
+What this module and the reading below it (`commits`) keep others from doing, since the address and
+the branch come from settings and the contents from whoever may push to the repository:
 
 - No user's text is ever an option of git, nor an address that runs a program (`addresses`).
-- The environment of every child is ours: GIT_* of the caller (which could redirect everything) and
-  our own settings are taken out; system and user configuration, hooks, prompts and credential
-  helpers are off.
 - The token stands in the environment alone, as a header for that one host. No error text, argument
   list, log line or configuration file holds it.
-- Each git runs in a session of its own with a deadline, after which the whole group is killed: a
-  hung ssh outlives a killed git otherwise.
-- Nothing of a tree is followed: symbolic links and submodules are seen by their mode and refused.
+- A hung ssh outlives a killed git, so at a deadline its whole session is killed.
 
 Writers of one mirror (fetch, repair) exclude each other by a lock on a file beside it, which the
 children inherit: an orphan of a killed process keeps it until it has ended. So a `*.lock` that git
@@ -28,34 +23,23 @@ Everything here blocks, for at most the named limits; coroutines call it by `in_
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import contextlib
 import fcntl
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, ParamSpec, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import BinaryIO, cast
 
 import structlog
 
 from engine.catalog import git_errors, trees
-from engine.catalog.addresses import (
-    checked_branch,
-    checked_commit,
-    checked_folder,
-    checked_url,
-    token_for,
-)
+from engine.catalog.addresses import checked_branch, checked_folder, checked_url, token_for
+from engine.catalog.commits import Commits, deadline_in, foreign_names
 from engine.catalog.git_errors import MirrorBroken
-from engine.catalog.trees import Outline, TreeEntry
 from engine.config import EngineConfig
 from engine.errors import NotFound, Unreachable
 
@@ -65,14 +49,8 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 from git import Git
 from git.exc import GitCommandNotFound
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 FETCH_SECONDS = 120.0
 """A fetch, the waiting for another process's fetch included."""
-
-READ_SECONDS = 60.0
-"""Any command that reads the mirror."""
 
 GC_SECONDS = 300.0
 
@@ -82,18 +60,15 @@ HEAD = "refs/pao/head"
 log = structlog.get_logger(__name__)
 
 
-class Mirror:
+class Mirror(Commits):
     """The mirror of one branch of one repository. Cheap to make; nothing happens before `fetch`."""
 
     def __init__(self, data_dir: Path, url: str, branch: str, token: str | None = None) -> None:
         """Check the address and the branch; InvalidInput when they are not safe to hand to git."""
-        self.url = checked_url(url)
-        self.branch = checked_branch(branch)
-        name = hashlib.sha256(self.url.encode()).hexdigest()[:16]
-        self.folder = data_dir / "catalog" / f"{name}.git"
-        self._data_dir = data_dir
+        address = checked_url(url)
+        name = hashlib.sha256(address.encode()).hexdigest()[:16]
+        super().__init__(data_dir / "catalog" / f"{name}.git", address, checked_branch(branch))
         self._token = token
-        self._running: set[int] = set()
 
     @classmethod
     def of(cls, config: EngineConfig, url: str, branch: str) -> Mirror:
@@ -118,7 +93,7 @@ class Mirror:
         Raises Unreachable (the remote does not answer, refuses us, or takes longer than `limit`
         seconds), NotFound (no such branch) and ConfigurationError (no git, no room in DATA_DIR).
         """
-        deadline = _deadline(limit)
+        deadline = deadline_in(limit)
         with self._locked(deadline) as lock:
             try:
                 self._make_ready(self.folder)
@@ -129,7 +104,7 @@ class Mirror:
 
     def remake(self, limit: float = FETCH_SECONDS) -> str:
         """Fetch everything anew beside the old mirror, swap the two, and return the commit."""
-        deadline = _deadline(limit)
+        deadline = deadline_in(limit)
         with self._locked(deadline) as lock:
             return self._remake(lock, deadline)
 
@@ -137,7 +112,7 @@ class Mirror:
         """Pack what many small fetches left, when git finds it worth while; never prunes."""
         if not self._is_untidy():
             return
-        deadline = _deadline(GC_SECONDS)
+        deadline = deadline_in(GC_SECONDS)
         with self._locked(deadline) as lock:
             self._git(
                 *("-c", "gc.auto=5000", "-c", "gc.autoDetach=false"),
@@ -146,35 +121,12 @@ class Mirror:
                 deadline=deadline,
             )
 
-    def resolve(self, ref: str) -> str:
-        """Return the commit that a branch, a tag, a hash or `HEAD~2` names; NotFound for none."""
-        name = f"{ref}^{{commit}}"
-        if not ref.startswith("-") and ref.isprintable():
-            found = self._run(
-                ("rev-parse", "--verify", "--quiet", name),
-                self.folder,
-                None,
-                None,
-                _deadline(READ_SECONDS),
-            )
-            if found[0] == 0:
-                return found[1].decode().strip()
-        raise NotFound(
-            f"There is no commit {ref!r} in {self.folder}",
-            do="Check the name; in a shallow clone, fetch the commit first",
-        )
-
     def _is_untidy(self) -> bool:
         """Whether `gc --auto` might find something to do; asking git itself costs a process."""
         objects = self.folder / "objects"
         packs = list(objects.glob("pack/*.pack"))
         loose = list(objects.glob("17/*"))  # git judges all by this one too
         return len(packs) > 40 or len(loose) > 10
-
-    def has(self, commit: str) -> bool:
-        """Whether the commit is in the mirror."""
-        name = f"{checked_commit(commit)}^{{commit}}"
-        return (self.folder / "HEAD").exists() and self._holds("cat-file", "-e", name)
 
     def ensure(self, commit: str, limit: float = FETCH_SECONDS) -> None:
         """Fetch the commit unless it is here: another machine's mirror may have it and not ours.
@@ -185,53 +137,13 @@ class Mirror:
             return
         self.fetch(limit)
         if not self.has(commit):
-            self._fetch_by_hash(commit, _deadline(limit))
+            self._fetch_by_hash(commit, deadline_in(limit))
         if not self.has(commit):
             raise NotFound(
                 f"The commit {commit[:12]} is not in the catalog's repository",
                 "the history of its branch was rewritten, and the remote does not keep it",
                 "Make the request again, from the catalog as it stands now",
             )
-
-    def is_ancestor(self, old: str, new: str) -> bool:
-        """Whether `new` has `old` in its history; False after the history was rewritten."""
-        return self.has(old) and self._holds("merge-base", "--is-ancestor", old, new)
-
-    def documents(self, commit: str, roots: Sequence[str] = ()) -> dict[str, TreeEntry]:
-        """Return every file of the commit by path; with `roots` those in these folders alone.
-
-        Links and submodules are in it, by their mode; the caller refuses them where they stand.
-        """
-        folders = [f"{checked_folder(root)}/" for root in roots]
-        listing = self._git(*_LS_TREE, checked_commit(commit), "--", *folders)
-        return dict(trees.tree_entries(listing))
-
-    def entries(self, commit: str, paths: Sequence[str]) -> dict[str, TreeEntry]:
-        """Return those of the paths that the commit has."""
-        listing = self._git(*_LS_TREE, checked_commit(commit), "--", *paths)
-        return {path: entry for path, entry in trees.tree_entries(listing) if path in paths}
-
-    def outline(self, commit: str) -> Outline:
-        """Return the folders of a commit, and whether it has links."""
-        listing = self._git("ls-tree", "-r", "-t", "-z", "--full-tree", checked_commit(commit))
-        return trees.outline(listing)
-
-    def diff(self, old: str, new: str) -> dict[str, TreeEntry | None]:
-        """Return the paths that differ between two commits: the new entry, or None where removed.
-
-        Sizes are not known.
-        """
-        commits = (checked_commit(old), checked_commit(new))
-        return dict(trees.changes(self._git("diff-tree", "-r", "-z", "--no-renames", *commits)))
-
-    def read_blobs(self, entries: Mapping[str, TreeEntry]) -> Iterator[tuple[str, bytes]]:
-        """Yield (path, content) for each entry, by as few processes as memory allows.
-
-        The caller has looked at the sizes. Raises MirrorBroken when an object is missing.
-        """
-        for batch in trees.batches(entries):
-            contents = self._contents([entry.blob for entry in batch.values()])
-            yield from ((path, contents[entry.blob]) for path, entry in batch.items())
 
     def export_tree(self, commit: str, path: str, target: Path) -> None:
         """Write the folder `path` of the commit into the existing, empty folder `target`.
@@ -252,14 +164,9 @@ class Mirror:
         for name, content in self.read_blobs(entries):
             _write(target / PurePosixPath(name).relative_to(folder), content, entries[name].mode)
 
-    def without_token(self) -> Mirror:
-        """Return the mirror for reading only, fit to be handed to another process."""
-        return Mirror(self._data_dir, self.url, self.branch)
-
-    def interrupt(self) -> None:
-        """Kill what other threads have running here: their calls raise soon after."""
-        for group in tuple(self._running):
-            _kill_group(group)
+    def for_reading(self) -> Commits:
+        """Return the mirror without its token, fit to be handed to another process."""
+        return Commits(self.folder, self.url, self.branch)
 
     # Called with the mirror's lock held.
 
@@ -307,101 +214,29 @@ class Mirror:
         finally:
             os.close(lock)
 
-    # Running git.
-
-    def _contents(self, blobs: Sequence[str]) -> dict[str, bytes]:
-        # From a file: by a pipe, the writing of names and the reading of contents block each other.
-        with tempfile.TemporaryFile() as names:
-            names.write("".join(f"{blob}\n" for blob in dict.fromkeys(blobs)).encode())
-            names.seek(0)
-            output = self._git("cat-file", "--batch", stdin=names)
-        return {blob: _present(blob, content) for blob, content in trees.contents(output)}
-
-    def _holds(self, *arguments: str) -> bool:
-        """Whether a git that answers by its exit status says yes."""
-        return self._run(arguments, self.folder, None, None, _deadline(READ_SECONDS))[0] == 0
-
-    def _git(
-        self,
-        *arguments: str,
-        folder: Path | None = None,
-        stdin: BinaryIO | None = None,
-        lock: int | None = None,
-        deadline: float | None = None,
-    ) -> bytes:
-        """Run git on the mirror and return its output; raises the error that its stderr means."""
-        status, output, errors = self._run(
-            arguments, folder or self.folder, stdin, lock, deadline or _deadline(READ_SECONDS)
-        )
-        if status:
-            said = errors.decode("utf-8", "replace")
-            secrets = (self._token or "", _basic(self._token))
-            raise git_errors.failure(said, self.url, self.branch, secrets)
-        return output
-
-    def _run(
-        self,
-        arguments: Sequence[str],
-        folder: Path,
-        stdin: BinaryIO | None,
-        lock: int | None,
-        deadline: float,
-    ) -> tuple[int, bytes, bytes]:
-        git = Git(str(self.folder.parent))
+    @contextlib.contextmanager
+    def _started(
+        self, arguments: Sequence[str], stdin: BinaryIO | None, lock: int | None
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Start what writes, and reaches the network, by GitPython; it adds to our environment."""
+        if lock is None:
+            with super()._started(arguments, stdin, lock) as process:
+                yield process
+            return
+        unset = (part for name in foreign_names(os.environ) for part in ("-u", name))
         try:
-            started = git.execute(
-                ["env", *_unset(), "git", f"--git-dir={folder}", *arguments],
+            started = Git(str(self.folder.parent)).execute(
+                ["env", *unset, "git", *arguments],
                 istream=stdin,
                 as_process=True,
-                env=self._environment(),
+                env=self.environment(),
                 start_new_session=True,
-                pass_fds=() if lock is None else (lock,),
+                pass_fds=(lock,),
             )
         except GitCommandNotFound as error:
             raise git_errors.no_git() from error
-        process = cast("subprocess.Popen[bytes]", started.proc)
-        output, errors = self._communicate(process, deadline)
-        if process.returncode == _NOT_FOUND:
-            raise git_errors.no_git()
-        return process.returncode, output, errors
+        yield cast("subprocess.Popen[bytes]", started.proc)  # which `started` would end with itself
 
-    def _communicate(
-        self, process: subprocess.Popen[bytes], deadline: float
-    ) -> tuple[bytes, bytes]:
-        self._running.add(process.pid)
-        try:
-            return process.communicate(timeout=max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            _kill_group(process.pid)
-            process.wait()
-            raise git_errors.unreachable(
-                self.url, "it did not answer in time", "Check CATALOG_URL and the network"
-            ) from None
-        finally:
-            self._running.discard(process.pid)
-
-    def _environment(self) -> dict[str, str]:
-        settings = [*_SETTINGS, *_authorization(self.url, self._token)]
-        environment = dict(_ENVIRONMENT)
-        environment["GIT_CONFIG_COUNT"] = str(len(settings))
-        for index, (key, value) in enumerate(settings):
-            environment[f"GIT_CONFIG_KEY_{index}"] = key
-            environment[f"GIT_CONFIG_VALUE_{index}"] = value
-        return environment
-
-
-async def in_thread(
-    mirror: Mirror, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-) -> T:
-    """Run a blocking method of `mirror`, or what calls some, in a thread; a cancel ends its git."""
-    try:
-        return await asyncio.to_thread(function, *args, **kwargs)
-    except asyncio.CancelledError:
-        mirror.interrupt()
-        raise
-
-
-_LS_TREE = ("ls-tree", "-r", "-z", "--long", "--full-tree")
 
 _FETCH = (
     "fetch",
@@ -412,54 +247,6 @@ _FETCH = (
     "--no-write-fetch-head",
     "--no-auto-maintenance",
 )
-
-_ENVIRONMENT: Mapping[str, str] = {
-    "GIT_ALLOW_PROTOCOL": "https:ssh:file",
-    "GIT_ASKPASS": "false",
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_SSH_COMMAND": (
-        "ssh -oBatchMode=yes -oConnectTimeout=10 -oStrictHostKeyChecking=yes"
-        " -oServerAliveInterval=15 -oServerAliveCountMax=2"
-    ),
-    "GIT_SSH_VARIANT": "ssh",
-    "GIT_TERMINAL_PROMPT": "0",
-    "SSH_ASKPASS_REQUIRE": "never",
-}
-
-_SETTINGS: Sequence[tuple[str, str]] = (
-    ("core.hooksPath", os.devnull),
-    ("core.fsmonitor", "false"),
-    ("credential.helper", ""),
-    ("gc.auto", "0"),
-    ("http.followRedirects", "initial"),
-    ("http.lowSpeedLimit", "1000"),
-    ("http.lowSpeedTime", "30"),
-    ("protocol.ext.allow", "never"),
-)
-
-_NOT_FOUND = 127
-"""How env(1) says that it found no git."""
-
-
-def _unset() -> list[str]:
-    """Return the options of env(1) that take away GIT_* of our caller, and our own settings."""
-    foreign = (name for name in os.environ if name.startswith(("GIT_", "PAO_", "SLACK_")))
-    ours = ("GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", *_ENVIRONMENT)
-    return [part for name in foreign if not name.startswith(ours) for part in ("-u", name)]
-
-
-def _authorization(url: str, token: str | None) -> Iterator[tuple[str, str]]:
-    """Yield the setting that sends the token to the repository's host, and to no other."""
-    parts = urlsplit(url)
-    if token and parts.scheme == "https":
-        header = f"Authorization: Basic {_basic(token)}"
-        yield f"http.https://{parts.netloc}/.extraHeader", header
-
-
-def _basic(token: str | None) -> str:
-    return base64.b64encode(f"x-access-token:{token}".encode()).decode() if token else ""
 
 
 def _wait_for(lock: int, deadline: float, url: str) -> None:
@@ -483,11 +270,6 @@ def _remove_stale_locks(folder: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def _kill_group(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
-
-
 def _git_folder(folder: Path) -> Path | None:
     """Return where Git keeps the repository whose work tree, or bare repository, a folder is."""
     git = folder / ".git"
@@ -496,16 +278,6 @@ def _git_folder(folder: Path) -> Path | None:
         return (folder / named).resolve()
     bare = all((folder / part).exists() for part in ("HEAD", "objects", "refs"))
     return git if git.is_dir() else folder if bare else None
-
-
-def _deadline(seconds: float) -> float:
-    return time.monotonic() + seconds
-
-
-def _present(blob: str, content: bytes | None) -> bytes:
-    if content is None:
-        raise MirrorBroken("The catalog's mirror is damaged", f"it lacks the object {blob}")
-    return content
 
 
 def _write(file: Path, content: bytes, mode: str) -> None:

@@ -21,7 +21,7 @@ from engine.errors import InvalidInput, NotFound, quoted
 from engine.people.permissions import Action, Denied, document_subject, may
 from engine.results import Actor, CatalogDetails, CatalogEntry, Kind, Page
 from engine.store import catalog as store
-from engine.store.catalog import EntryRow, Filters, WholeRow
+from engine.store.catalog_rows import EntryRow, Filters, SyncRow, WholeRow
 from engine.store.pool import Connection
 
 PAGE = 50
@@ -120,7 +120,7 @@ async def statistics(connection: Connection) -> dict[str, Any]:
     """Return counts by kind, lifecycle and category, what is asked for most, and the last syncs."""
     counts: dict[str, Any] = dict(await store.statistics(connection, limit=10))
     syncs = await store.last_syncs(connection, limit=5)
-    fields = store.SyncRow.__slots__
+    fields = SyncRow.__slots__
     return counts | {"syncs": [{name: getattr(sync, name) for name in fields} for sync in syncs]}
 
 

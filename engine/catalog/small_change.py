@@ -17,6 +17,8 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from engine.catalog.checks import Known
+from engine.catalog.columns import row_of
+from engine.catalog.commits import Commits
 from engine.catalog.concerns import concerned
 from engine.catalog.digest import CONTENT_CHANGED, Before, Digest, Outcome
 from engine.catalog.documents import Kind
@@ -25,13 +27,13 @@ from engine.catalog.findings import Finding
 from engine.catalog.layout import SETTINGS_FILE, Layout, read_layout
 from engine.catalog.own_types import FILE_NAMES, OwnTypes
 from engine.catalog.reader import LARGEST_FILE
-from engine.catalog.repository import Mirror
+from engine.catalog.summary import summary_of
 from engine.catalog.survey import Survey
 from engine.catalog.trees import TreeEntry
 from engine.catalog.validation import FileResult, judge, read_file, types_of
 from engine.errors import PaoError
 from engine.store import catalog as store
-from engine.store.catalog import FileRow, LastSync
+from engine.store.catalog_rows import FileRow, LastSync
 from engine.store.pool import Connection
 
 SMALL: Final = 100
@@ -62,7 +64,7 @@ class Look:
         return {slug for result in self.results.values() for slug in facts_of(result).mentions}
 
 
-def look(mirror: Mirror, old: str, new: str, known: Known) -> Look | None:
+def look(mirror: Commits, old: str, new: str, known: Known) -> Look | None:
     """Read what differs; None where that is not a small change of ordinary documents."""
     try:
         differing = mirror.diff(old, new)
@@ -152,7 +154,7 @@ def _keys(seen: Look, rows: Iterable[FileRow]) -> tuple[list[Kind], list[str]]:
     return [kind for kind, _ in keys], [name for _, name in keys]
 
 
-def judged(mirror: Mirror, seen: Look, before: Before, last: LastSync) -> Digest | None:
+def judged(mirror: Commits, seen: Look, before: Before, last: LastSync) -> Digest | None:
     """Judge what the change concerns; None where something is wrong with it."""
     concerns = concerned(
         {path: facts_of_row(row) for path, row in before.files.items()},
@@ -179,10 +181,13 @@ def judged(mirror: Mirror, seen: Look, before: Before, last: LastSync) -> Digest
         return None
     survey = Survey(seen.commit, seen.layout, seen.folders, entries, {}, {})
     before = _narrowed(before, entries.keys() | seen.removed)
-    judged_results = {path: results[path] for path in concerns.judged}
+    summaries = {
+        path: summary_of(results[path], seen.layout, seen.types) for path in concerns.judged
+    }
     kept = _kept(last, concerns.judged | seen.removed)
-    outcome = Outcome(survey, before, judged_results, [*report.findings, *kept])
-    digest = outcome.digest(report.documents)
+    found = [*report.findings, *kept]
+    outcome = Outcome(survey, before, summaries, found, lambda _: results)
+    digest = outcome.digest([row_of(document) for document in report.documents])
     if any(finding.is_error for finding in digest.findings):
         return None
     moved = sum(change.change != "added" for change in digest.changes)

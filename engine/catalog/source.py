@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,16 +26,26 @@ class Node:
         self.children: dict[str | int, Node] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Source:
-    """One document of a file: its data and the places in it."""
+    """One document of a file: its data and the places in it.
+
+    `places` may be a way to find them, which is taken when the first place is asked for.
+    """
 
     file: str
     data: dict[str, Any]
-    root: Node
+    places: Node | Callable[[], Node]
     line: int = 1
     complaints: tuple[str, ...] = ()
     """Paths at which the reader found something wrong; what stands there is not to be judged."""
+
+    @property
+    def root(self) -> Node:
+        """Where the document stands, and what is in it."""
+        if not isinstance(self.places, Node):
+            self.places = self.places()
+        return self.places
 
     def find(
         self,
@@ -80,16 +91,22 @@ class Source:
 
     def has(self, path: Path) -> bool:
         """Whether the document has something at a path."""
-        node: Node | None = self.root
-        for part in path:
-            node = node.children.get(part) if node else None
-        return node is not None
+        return self._at(path) is not _NOTHING
 
     def _found(self, path: Path) -> str:
+        value = self._at(path)
+        return "" if value is _NOTHING else describe(value)
+
+    def _at(self, path: Path) -> Any:
         value: Any = self.data
         for part in path:
+            if isinstance(value, str):
+                return _NOTHING
             try:
                 value = value[part]
             except (KeyError, IndexError, TypeError):
-                return ""
-        return describe(value)
+                return _NOTHING
+        return value
+
+
+_NOTHING = object()

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from engine.catalog.commits import Commits
 from engine.catalog.findings import Finding
 from engine.catalog.layout import SETTINGS_FILE, Layout, read_layout
 from engine.catalog.reader import LARGEST_FILE
-from engine.catalog.repository import Mirror
 from engine.catalog.trees import TreeEntry
 from engine.errors import InvalidInput
 
@@ -43,7 +43,7 @@ class BrokenSettings(InvalidInput):
     default_code = BROKEN_SETTINGS
 
 
-def survey(mirror: Mirror, commit: str) -> Survey:
+def survey(mirror: Commits, commit: str) -> Survey:
     """Look at a commit; BrokenSettings, with findings in `errors`, when settings cannot be read."""
     tree = mirror.documents(commit)
     folders = _folders(tree)
@@ -67,7 +67,7 @@ def survey(mirror: Mirror, commit: str) -> Survey:
     return Survey(commit, layout, folders, documents, settings, refused)
 
 
-def _layout(mirror: Mirror, tree: Mapping[str, TreeEntry], folders: frozenset[str]) -> Layout:
+def _layout(mirror: Commits, tree: Mapping[str, TreeEntry], folders: frozenset[str]) -> Layout:
     entry = tree.get(SETTINGS_FILE)
     content = None
     if entry is not None:
@@ -93,7 +93,7 @@ def _broken_settings(errors: Iterable[Finding]) -> BrokenSettings:
 
 
 def _followed(
-    path: str, entry: TreeEntry, tree: Mapping[str, TreeEntry], mirror: Mirror
+    path: str, entry: TreeEntry, tree: Mapping[str, TreeEntry], mirror: Commits
 ) -> TreeEntry | Finding:
     """Return the file that a link leads to, or what is wrong with it."""
     place = path

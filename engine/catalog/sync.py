@@ -19,6 +19,7 @@ Reading is done in a thread; parsing, where it is much, in a process of its own.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
@@ -29,6 +30,7 @@ import structlog
 from engine.catalog import plugins
 from engine.catalog.checks import Known
 from engine.catalog.child import in_child
+from engine.catalog.commits import in_thread
 from engine.catalog.digest import (
     CONTENT_CHANGED,
     Before,
@@ -40,14 +42,14 @@ from engine.catalog.digest import (
 from engine.catalog.documents import Kind
 from engine.catalog.findings import Finding
 from engine.catalog.git_errors import MirrorBroken
-from engine.catalog.repository import FETCH_SECONDS, Mirror, in_thread
+from engine.catalog.repository import FETCH_SECONDS, Mirror
 from engine.catalog.small_change import around, judged, look
 from engine.catalog.survey import BrokenSettings, Survey, survey
 from engine.config import EngineConfig
 from engine.errors import ConfigurationError, PaoError
 from engine.results import SyncReport
 from engine.store import catalog as store
-from engine.store.catalog import LastSync, SyncEnd
+from engine.store.catalog_rows import LastSync, SyncEnd
 from engine.store.pool import Connection
 
 Trigger = Literal["command", "start", "interval", "cli", "webhook"]
@@ -176,9 +178,9 @@ class _Run:
     async def _digest(self, commit: str) -> Digest:
         found = await in_thread(self._mirror, survey, self._mirror, commit)
         before = await self._before()
-        work = (self._mirror.without_token(), found, before, self._source.known)
+        work = (self._mirror.for_reading(), found, before, self._source.known)
         if self._is_much(found, before):
-            return await in_child(digest, *work)
+            return await in_child(digest, *work, processes=len(os.sched_getaffinity(0)))
         return await in_thread(self._mirror, digest, *work)
 
     async def _before(self) -> Before:

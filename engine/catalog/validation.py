@@ -48,7 +48,7 @@ class CheckedDocument:
     """A document that can go into service.
 
     `data` is the document as written, with fields of own types as fields of their bases; `owner`
-    and `channel` are completed from the category.
+    and `channel` are completed from the category. `written` is it with its own types.
     """
 
     file: str
@@ -58,6 +58,7 @@ class CheckedDocument:
     category: str | None
     owner: str
     channel: str | None
+    written: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +162,17 @@ def judge(
     check_across(subjects, catalog)
     findings = [finding for result in results for finding in result.findings]
     findings += [finding for subject in subjects for finding in subject.findings]
-    good = [_checked(subject, layout) for subject in subjects if _is_good(subject)]
+    good = [checked(subject, layout) for subject in subjects if is_good(subject)]
     return Report(tuple(good), tuple(in_order(findings)))
 
 
-def _is_good(subject: Subject) -> bool:
+def is_good(subject: Subject) -> bool:
+    """Whether nothing that was found so far keeps the document out of service."""
     return not subject.source.complaints and not any(f.is_error for f in subject.findings)
 
 
-def _checked(subject: Subject, layout: Layout) -> CheckedDocument:
+def checked(subject: Subject, layout: Layout) -> CheckedDocument:
+    """Return a good document as it goes into service."""
     source, document = subject.source, subject.document
     return CheckedDocument(
         file=source.file,
@@ -179,6 +182,7 @@ def _checked(subject: Subject, layout: Layout) -> CheckedDocument:
         category=subject.category,
         owner=subject.owner or "",
         channel=document.channel or layout.defaults(subject.category).channel,
+        written=source.data,
     )
 
 

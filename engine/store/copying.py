@@ -6,11 +6,13 @@ The format is PostgreSQL's "text": a line a row, columns separated by tabs, `\N`
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+_SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -21,28 +23,35 @@ class Json:
     value: Any
 
 
-def copy_line(values: Sequence[str | bool | Json | Sequence[str] | None]) -> bytes:
-    """Return one row; a sequence of texts is for a TEXT[] column."""
-    return ("\t".join(map(_column, values)) + "\n").encode()
+Value = str | bool | Json | Sequence[str] | None
+"""A value of a column; a sequence of texts is for a TEXT[] column."""
+
+
+def copy_line(values: Sequence[Value]) -> bytes:
+    """Return one row."""
+    return f"{copy_text(values)}\n".encode()
+
+
+def copy_text(values: Sequence[Value]) -> str:
+    """Return columns that stand beside each other."""
+    return "\t".join(map(_column, values))
 
 
 def json_text(value: Any) -> str:
     """Return a JSON text, the same for equal values; NUL and lone surrogates must be out."""
-    return json.dumps(
-        value, default=_number, allow_nan=False, sort_keys=True, separators=(",", ":")
-    )
+    return _ENCODER.encode(value)
 
 
-def _column(value: str | bool | Json | Sequence[str] | None) -> str:
+def _column(value: Value) -> str:
     match value:
         case None:
             return "\\N"
+        case str():
+            return value.translate(_ESCAPES) if _SPECIAL.search(value) else value
         case bool():
             return "t" if value else "f"
-        case str():
-            return value.translate(_ESCAPES)
         case Json():
-            return json_text(value.value).translate(_ESCAPES)
+            return json_text(value.value).replace("\\", "\\\\")  # the others it escapes itself
     return f"{{{','.join(map(_element, value))}}}".translate(_ESCAPES)
 
 
@@ -55,3 +64,6 @@ def _number(value: Any) -> int | float:
     if not isinstance(value, Decimal):
         raise TypeError(f"{type(value).__name__} has no JSON form")
     return int(value) if value == value.to_integral_value() else float(value)
+
+
+_ENCODER = json.JSONEncoder(default=_number, allow_nan=False, sort_keys=True, separators=(",", ":"))

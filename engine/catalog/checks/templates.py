@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Final
 
 from engine.catalog import steps as s
@@ -19,15 +18,32 @@ from engine.catalog.checks.scope import (
 )
 from engine.catalog.checks.subject import Known, Subject
 from engine.catalog.documents import CatalogBundle, CatalogItem, UpdateItem, UpgradeItem
-from engine.catalog.fields import Condition
+from engine.catalog.fields import Condition, MultiselectField, SelectionField
 from engine.catalog.findings import Path
 from engine.catalog.suggest import closest
 from engine.errors import TemplateError
 from engine.templates import Template, UnknownName, check_condition, check_template, has_template
 
 _SECRET_PLACES: Final = "step templates, headers of manual templates, headers of options_from"
+READ_BY_THE_ENGINE: Final = frozenset({"maintenance_window"})
+"""Fields that mean something by their name: not before when the work may begin."""
+
 _HEADERS: Final = "headers"
 _STATEMENT_BODIES: Final = frozenset({"body"})
+
+
+@dataclass(slots=True)
+class _Order:
+    """What waits for what; asked only where a template names a step or component."""
+
+    graph: Mapping[str, Sequence[str]]
+    found: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def before(self, name: str) -> frozenset[str]:
+        """Return all that comes before."""
+        if name not in self.found:
+            self.found[name] = s.everything_before(self.graph, name) - {name}
+        return self.found[name]
 
 
 @dataclass(slots=True)
@@ -38,8 +54,11 @@ class _Place:
     secrets: bool = False
     secret_headers: bool = False
     statements: bool = False
-    later: Callable[[], frozenset[str]] | None = None
-    """Steps or components that do not come before this place; asked only where one is named."""
+    order: _Order | None = None
+    """The steps or components of which not all come before this place."""
+    here: str = ""
+    """The step or component that the place belongs to."""
+    sees_itself: bool = False
 
 
 @dataclass(slots=True)
@@ -153,13 +172,13 @@ def check_bundle_templates(subject: Subject) -> None:
     )
     _header_templates(walk, scope)
     graph = component_graph(document.bundle)
-    components = with_components(scope, graph)
+    components, order = with_components(scope, graph), _Order(graph)
     for key, items in (
         ("required_items", document.bundle.required_items),
         ("optional_items", document.bundle.optional_items),
     ):
         for index, component in enumerate(items):
-            place = _Place(components, later=_later(graph, component.key))
+            place = _Place(components, order=order, here=component.key)
             walk.tree(("bundle", key, index, "parameters"), place)
             if component.enabled_when is not None:
                 walk.used.update(component.enabled_when.names())
@@ -175,7 +194,7 @@ def _header_templates(walk: _Walk, scope: Scope) -> None:
     for path, spec in walk.subject.placed:
         if spec.conditional is not None:
             _note_condition(walk, spec.conditional)
-        if getattr(spec, "options_from", None) is not None:
+        if isinstance(spec, SelectionField | MultiselectField) and spec.options_from is not None:
             walk.tree((*path, "options_from", "url"), _Place(scope))
             headers = _Place(scope, secrets=True)
             walk.tree((*path, "options_from", "headers"), headers)
@@ -218,39 +237,29 @@ def _sequence(
     scope: Scope,
     outputs: Mapping[str, Any],
 ) -> None:
-    graph = s.step_graph(steps)
+    order = _Order(s.step_graph(steps))
     earlier: Mapping[str, Any] = scope.get("steps", {})
     own: Mapping[str, Any] = with_steps(scope, steps, outputs)["steps"]
     seen = {**scope, "steps": {**earlier, **own}}
     for index, step in enumerate(steps):
         here = (*path, "steps", index)
-        later = _later(graph, step.name)
         is_ticket = step.type == "JiraTicket"
-        place = _Place(seen, secrets=True, statements=is_ticket, later=later)
+        place = _Place(seen, secrets=True, statements=is_ticket, order=order, here=step.name)
         walk.tree((*here, "template"), place)
-        after = _later(graph, step.name, but_itself=True)
-        walk.tree((*here, "verification"), _Place(seen, later=after))
-        walk.condition((*here, "when"), step.when, _Place(seen, later=later))
-
-
-def _later(
-    graph: Mapping[str, Sequence[str]], name: str, *, but_itself: bool = False
-) -> Callable[[], frozenset[str]]:
-    """Return a way to ask what does not come before `name`, itself included unless `but_itself`."""
-
-    @cache
-    def later() -> frozenset[str]:
-        before = s.everything_before(graph, name) - {name}
-        return frozenset(graph) - before - ({name} if but_itself else set())
-
-    return later
+        if step.verification:
+            after = _Place(seen, order=order, here=step.name, sees_itself=True)
+            walk.tree((*here, "verification"), after)
+        walk.condition((*here, "when"), step.when, place)
 
 
 def _is_later(chain: tuple[str | int, ...], place: _Place) -> bool:
     """Whether a chain names a step or component that does not come before its place."""
-    if place.later is None or chain[0] not in ("steps", "components") or len(chain) < 2:
+    if place.order is None or chain[0] not in ("steps", "components") or len(chain) < 2:
         return False
-    return chain[1] in place.later()
+    name = str(chain[1])
+    if name == place.here:
+        return not place.sees_itself
+    return name in place.order.graph and name not in place.order.before(place.here)
 
 
 def _target_parameters(document: CatalogItem | UpdateItem | UpgradeItem) -> Iterator[str]:
@@ -265,7 +274,7 @@ def _warn_unused(walk: _Walk) -> None:
     if "parameters" in walk.used:
         return
     for path, spec in walk.subject.placed:
-        if spec.name not in walk.used:
+        if spec.name not in walk.used and spec.name not in READ_BY_THE_ENGINE:
             message = f"no template uses the field {spec.name!r}"
             walk.subject.warn("unused-field", (*path, "name"), message)
 

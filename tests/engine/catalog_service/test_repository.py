@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from engine.catalog.addresses import checked_branch, checked_folder, checked_url
-from engine.catalog.repository import Mirror, in_thread
+from engine.catalog.commits import in_thread
+from engine.catalog.repository import Mirror
 from engine.errors import ConfigurationError, InvalidInput, NotFound, Unreachable
 from tests.support.eventually import eventually
 from tests.support.git import GitRepository
@@ -339,7 +340,7 @@ def test_the_token_reaches_the_host_s_header_and_nothing_else(
 
 def test_the_token_is_not_for_ssh_or_files(git_repository: NewRepository, tmp_path: Path) -> None:
     mirror = Mirror(tmp_path / "data", git_repository({}).url, "main", token=TOKEN)
-    assert not any("extraHeader" in value for value in mirror._environment().values())
+    assert not any("extraHeader" in value for value in mirror.environment().values())
 
 
 def test_git_variables_and_settings_of_the_caller_do_not_reach_git(
