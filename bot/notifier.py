@@ -47,7 +47,8 @@ from bot.messages import notices
 from bot.messages.blocks import Block, actions, button, section
 from bot.messages.card import STATUS, card
 from bot.messages.directs import DIRECTS, Direct, directs
-from bot.messages.milestones import MILESTONES, Milestone, blocks_for, markup_for, milestone
+from bot.messages.milestones import MILESTONES, milestone
+from bot.messages.replies import Milestone, blocks_for, markup_for
 from bot.messages.teams import Teams
 from bot.messages.text import MESSAGE, code, cut, is_slack_user
 from engine import Actor, Conversation, Event, NotFound, RequestView, SyncReport

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bot.messages.blocks import Block, button, section
 from bot.messages.teams import Teams
-from bot.messages.text import authored, escaped, mention, moment, one_line
+from bot.messages.text import authored, code, escaped, mention, moment, one_line
 from engine import ApprovalView, Decision, RequestView
 
 APPROVE: Final = "approval_approve"
@@ -68,8 +68,15 @@ def decision_line(made: Decision) -> str:
     who = mention(made.approver)
     if who == escaped(made.approver, 100) and made.name != made.approver:
         who = escaped(made.name, 100)
-    how = " on the command line" if made.source == "cli" else ""
+    how = by_command(made.source, made.acted_as)
     return f"{icon} {made.decision} by {who}{how}, {moment(made.decided_at)}{because(made.reason)}"
+
+
+def by_command(source: str, acted_as: str | None) -> str:
+    """Say of what the command line decided who sat before it; nothing of anything else."""
+    if source != "cli":
+        return ""
+    return f" on the command line ({code(acted_as, 100)})" if acted_as else " on the command line"
 
 
 def because(reason: Any) -> str:
@@ -80,6 +87,8 @@ def because(reason: Any) -> str:
 def _standing(view: RequestView, one: ApprovalView) -> str:
     step = next((found.name for found in view.steps if found.step_id == one.step), one.step)
     what = f" (step *{escaped(step, 200)}*)" if step else ""
+    if one.component and not step:
+        what = f" of *{escaped(one.component, 200)}*"
     if one.status != "waiting":
         return f"{_STATES[one.status]}{what}"
     until = f", until {moment(one.expires_at)}" if one.expires_at else ""

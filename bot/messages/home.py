@@ -29,13 +29,14 @@ BROWSE: Final = "browse_catalog"
 SHOWN: Final = 10
 CHANGES: Final = 5
 
-WAITING_FOR: Final[Mapping[str, tuple[str, str]]] = {
-    "submitted": (":raised_hand:", "asks for your approval"),
-    "failed": (":x:", "has failed: resume it, resolve it by hand, or abort it"),
-}
-"""What a request waits for, by its status."""
+APPROVAL: Final = "approval"
 
-WORK: Final = (":ticket:", "waits for people: its thread says for what")
+WAITING_FOR: Final[Mapping[str | None, tuple[str, str]]] = {
+    APPROVAL: (":raised_hand:", "asks for your approval"),
+    "ticket": (":ticket:", "waits for its ticket: resolve it there, or here"),
+    "failure": (":x:", "has failed: resume it, resolve it by hand, or abort it"),
+}
+"""What a request wants of somebody, by what it waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +89,13 @@ def _waiting(waiting: Sequence[RequestSummary]) -> Iterator[Block]:
     yield divider()
     yield header("Waiting for you")
     for one in waiting[:SHOWN]:
-        icon, words = WAITING_FOR.get(one.status, WORK)
+        icon, words = WAITING_FOR.get(one.waits_for, (":hourglass:", "waits"))
         yield section(
             f"{icon} *{escaped(one_line(one.title), 200)}* {words}\n"
             f"{code(one.request_id)} · {mention(one.requester)} · {moment(one.created_at)}",
             accessory=button("Status", STATUS, one.request_id),
         )
-        if one.status == "submitted":
+        if one.waits_for == APPROVAL:
             yield from actions(*decision_buttons(one.request_id, None))
     if len(waiting) > SHOWN:
         yield context(f"… and {len(waiting) - SHOWN} more")

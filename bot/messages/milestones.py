@@ -1,20 +1,17 @@
 """What a thread is told of an event: milestones only, the card shows the rest."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from bot.messages import decisions
 from bot.messages.approvals import (
-    approvers_in_words,
     because,
-    decision_buttons,
     waiting,
 )
-from bot.messages.blocks import Block, actions, button, section
+from bot.messages.blocks import button
 from bot.messages.card import OUTPUTS, RESOLVE, aftermath_in_words, check_in_words
-from bot.messages.teams import Teams
+from bot.messages.replies import Milestone, is_escalated
 from bot.messages.text import (
-    authored,
     code,
     code_block,
     cut,
@@ -26,33 +23,13 @@ from bot.messages.text import (
     one_line,
 )
 from bot.messages.values import count, lines
-from engine import ApprovalView, Event, RequestView, StepView
+from engine import Event, RequestView, StepView
 
 SAID: Final = 500
 """Characters of an outside system's answer that a thread repeats."""
 
 BLOCKING: Final = 10
 """Services in the way of a decommission that are named."""
-
-ESCALATED: Final = 2
-"""The reminder from which on the document's owners are told as well."""
-
-
-@dataclass(frozen=True, slots=True)
-class Milestone:
-    """A reply in the thread.
-
-    `for_requester`: it mentions the person who asked for it. `approvers`: rules of those whom it
-    mentions. `team`: one that it mentions. `buttons` stand below. `owners`: whether the team that
-    owns the document hears it by direct message too.
-    """
-
-    markup: str
-    for_requester: bool = False
-    approvers: Sequence[Mapping[str, str]] = ()
-    team: str | None = None
-    buttons: Sequence[Block] = ()
-    owners: bool = False
 
 
 Told = Callable[[Event, RequestView], Milestone | None]
@@ -62,22 +39,6 @@ def milestone(event: Event, view: RequestView) -> Milestone | None:
     """Return what the thread is told of an event, None where the card says enough."""
     telling = MILESTONES.get(event.kind)
     return telling(event, view) if telling else None
-
-
-def markup_for(told: Milestone, view: RequestView, teams: Teams | None = None) -> str:
-    """Return the reply's text, with the mention of those whom it is for in front."""
-    known = teams or Teams()
-    called = [
-        *([mention(view.requester)] if told.for_requester else ()),
-        *([approvers_in_words(told.approvers, known)] if told.approvers else ()),
-        *([known.mention(told.team)] if told.team else ()),
-    ]
-    return " ".join((*called, told.markup))
-
-
-def blocks_for(told: Milestone, view: RequestView, teams: Teams | None = None) -> list[Block]:
-    """Return the reply's blocks."""
-    return [section(markup_for(told, view, teams)), *actions(*told.buttons)]
 
 
 def _accepted(_: Event, view: RequestView) -> Milestone | None:
@@ -221,7 +182,7 @@ def _ticket_reminded(event: Event, view: RequestView) -> Milestone:
         team=view.owner,
         for_requester=view.owner is None,
         buttons=[button("Resolve", RESOLVE, value)],
-        owners=_is_escalated(event),
+        owners=is_escalated(event),
     )
 
 
@@ -279,107 +240,6 @@ def _overrunning(event: Event, _: RequestView) -> Milestone:
     )
 
 
-# Approvals
-
-
-def _approval_requested(event: Event, view: RequestView) -> Milestone:
-    needed = event.data.get("needed") or 1
-    many = f" It takes {needed} of you." if isinstance(needed, int) and needed > 1 else ""
-    found = _approval(event, view)
-    until = f" until {moment(found.expires_at)}" if found and found.expires_at else ""
-    message = str(event.data.get("message") or (found and found.message) or "")
-    said = f"\n{authored(message, 1500)}" if message else ""
-    return Milestone(
-        f":raised_hand: {_what_for(event, view)} asks for your approval{until}.{many}{said}",
-        approvers=_approvers(event, found),
-        buttons=_decision(event, view, found),
-    )
-
-
-def _approval_reminded(event: Event, view: RequestView) -> Milestone | None:
-    found = _approval(event, view)
-    if found is not None and found.status != "waiting":
-        return None
-    until = f" It ends {moment(found.expires_at)}." if found and found.expires_at else ""
-    return Milestone(
-        f":bell: {_what_for(event, view)} still waits for your approval.{until}",
-        approvers=_approvers(event, found),
-        buttons=_decision(event, view, found),
-        owners=_is_escalated(event),
-    )
-
-
-def _approval_given(event: Event, view: RequestView) -> Milestone:
-    given, needed = event.data.get("given"), event.data.get("needed")
-    far = f" ({given} of {needed})" if isinstance(needed, int) and needed > 1 else ""
-    return Milestone(
-        f":white_check_mark: {_decider(event, view)} approved{_of_step(event, view)}{far}"
-        f"{because(event.data.get('reason'))}."
-    )
-
-
-def _approval_rejected(event: Event, view: RequestView) -> Milestone:
-    return Milestone(
-        f":no_entry_sign: {_decider(event, view)} rejected{_of_step(event, view) or ' this'}"
-        f"{because(event.data.get('reason'))}.",
-        for_requester=True,
-    )
-
-
-def _approval_expired(event: Event, view: RequestView) -> Milestone:
-    again = f"`/pao clone {escaped(view.request_id, 100)}` asks for the same again."
-    return Milestone(
-        f":hourglass: Nobody approved{_of_step(event, view) or ' this'} in time. {again}",
-        for_requester=True,
-    )
-
-
-def _approval(event: Event, view: RequestView) -> ApprovalView | None:
-    step = event.data.get("step")
-    return next((one for one in view.approvals if one.step == step), None)
-
-
-def _approvers(event: Event, found: ApprovalView | None) -> Sequence[Mapping[str, str]]:
-    named = event.data.get("approvers") or (found.approvers if found else ())
-    return [rule for rule in named if isinstance(rule, Mapping)]
-
-
-def _decision(event: Event, view: RequestView, found: ApprovalView | None) -> Sequence[Block]:
-    """Return the buttons, unless it has been decided meanwhile."""
-    if found is not None and found.status != "waiting":
-        return ()
-    return decision_buttons(view.request_id, event.data.get("step"))
-
-
-def _decider(event: Event, view: RequestView) -> str:
-    """Return who decided; an approval of the command line says so."""
-    by = str(event.data.get("by") or "somebody")
-    found = _approval(event, view)
-    made = next((one for one in found.decisions if one.approver == by), None) if found else None
-    how = " (on the command line)" if made is not None and made.source == "cli" else ""
-    return f"{mention(by)}{how}"
-
-
-def _what_for(event: Event, view: RequestView) -> str:
-    title = f"*{escaped(one_line(view.title), 200)}* of {mention(view.requester)}"
-    step = _of_step(event, view)
-    return f"The{step} of {title}" if step else title
-
-
-def _of_step(event: Event, view: RequestView) -> str:
-    """Return " step *name*" for the approval of a step, nothing for the request's own."""
-    wanted = event.data.get("step")
-    if not wanted:
-        return ""
-    named = next((step.name for step in view.steps if step.step_id == wanted), str(wanted))
-    return f" step *{escaped(named, 200)}*"
-
-
-def _is_escalated(event: Event) -> bool:
-    times = event.data.get("times")
-    return isinstance(times, int) and times >= ESCALATED
-
-
 MILESTONES: Final[Mapping[str, Told]] = {
     "request.submitted": _accepted,
     "request.completed": _completed,
@@ -397,9 +257,9 @@ MILESTONES: Final[Mapping[str, Told]] = {
     "ticket.reminded": _ticket_reminded,
     "decommission.checked": _decommission_checked,
     "request.overrunning": _overrunning,
-    "approval.requested": _approval_requested,
-    "approval.reminded": _approval_reminded,
-    "approval.given": _approval_given,
-    "approval.rejected": _approval_rejected,
-    "approval.expired": _approval_expired,
+    "approval.requested": decisions.requested,
+    "approval.reminded": decisions.reminded,
+    "approval.given": decisions.given,
+    "approval.rejected": decisions.rejected,
+    "approval.expired": decisions.expired,
 }

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.messages.card import card
-from bot.messages.milestones import MILESTONES, markup_for, milestone
+from bot.messages.milestones import MILESTONES, milestone
+from bot.messages.replies import markup_for
 from bot.messages.steps import step_line
 from bot.messages.text import mrkdwn
 from bot.playground.limits import check_blocks, check_text

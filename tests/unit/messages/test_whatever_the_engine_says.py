@@ -13,7 +13,8 @@ from bot.messages.card import card
 from bot.messages.directs import DIRECTS, directs
 from bot.messages.home import Mine, Operating, home
 from bot.messages.lists import Query, services
-from bot.messages.milestones import MILESTONES, blocks_for, milestone
+from bot.messages.milestones import MILESTONES, milestone
+from bot.messages.replies import blocks_for
 from bot.messages.service import Service, service
 from bot.messages.teams import Teams
 from bot.messages.text import escaped
