@@ -27,6 +27,7 @@ from engine.people.permissions import Action
 from engine.requests import dependencies, targets
 from engine.requests.judging import Form, Intake, Judged, Planned, refuse_unknown_steps
 from engine.requests.plan import automation_steps, joined, manual_step, plan_document, plan_part
+from engine.requests.subject import field_names, target_parameters
 from engine.results import Actor, DecommissionCheck, Submission
 from engine.store import instances
 from engine.store import submission as store
@@ -125,6 +126,7 @@ class DecommissionOrder:
             "fulfillment": own,
             "decommission": True,
             "default": self.going.is_default,
+            "names": _names(self.going),
         }
         if self.members:
             plan["components"] = {key: self._part(key, parts[key][0]) for key in self.members}
@@ -141,6 +143,7 @@ class DecommissionOrder:
             "required": member.is_required,
             "enabled": True,
             "default": one.is_default,
+            "names": _names(one),
             "parameters": {},
             "depends_on": self.before.get(key, ()),
             "dependencies": [],
@@ -288,6 +291,18 @@ def _destroys(one: Going) -> tuple[PlannedStep, ...]:
             )
         )
     return tuple(planned)
+
+
+def _names(one: Going) -> list[str]:
+    """Return the names that the templates of all that was ever done to an instance could read.
+
+    Those that it has no value for are None to what destroys it, as they were to what made it.
+    """
+    names: dict[str, None] = {}
+    for step in one.begun:
+        names |= dict.fromkeys(field_names(step.presentation))
+        names |= dict.fromkeys(target_parameters(step.targets))
+    return list(names)
 
 
 def _state(step: BegunStep) -> str | None:

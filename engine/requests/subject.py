@@ -40,10 +40,10 @@ def subject_of(request: ClaimedRequest, component: str | None) -> Subject:
     plan = part_of(request.plan, component)
     document: Mapping[str, Any] = plan.get("document") or {}
     parameters = _parameters(request, component)
-    fields = dict.fromkeys(field_names(plan.get("presentation") or {}))
+    fields = dict.fromkeys([*field_names(plan.get("presentation") or {}), *plan.get("names", ())])
     if request.request_type in ("update", "upgrade"):
         known = request.deployment_parameters or {}
-        fields |= {name: known.get(name) for name in _target_parameters(request.plan)}
+        fields |= {name: known.get(name) for name in target_parameters(request.plan.get("targets"))}
     return Subject(
         document=document,
         catalog_item=request.plan.get("instance_item") or document,
@@ -107,9 +107,9 @@ def _parameters(request: ClaimedRequest, component: str | None) -> Mapping[str, 
     return {**(made_with or {}), **asked}
 
 
-def _target_parameters(plan: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the parameters of the instance that an operation's targets name."""
-    for target in (plan.get("targets") or {}).get("catalog_items") or ():
+def target_parameters(targets: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield the parameters of the instance that an operation's `targets`, as written, name."""
+    for target in (targets or {}).get("catalog_items") or ():
         yield from target.get("required_parameters") or ()
         yield from target.get("optional_parameters") or ()
 
@@ -149,9 +149,9 @@ def _steps(request: ClaimedRequest, component: str | None) -> dict[str, Any]:
         for step_id, outputs in request.steps.items()
         if step_id.startswith(prefix)
     }
-    if not request.created_by:
+    if not request.past_steps:
         return own
-    earlier = request.created_by.get(component) or {}
+    earlier = request.past_steps.get(component) or {}
     return {name: {"outputs": outputs} for name, outputs in earlier.items()} | own
 
 

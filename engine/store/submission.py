@@ -114,6 +114,9 @@ class BegunStep:
     catalog_commit: str | None
     by_hand: bool
     """Whether people completed it, and no attempt did."""
+    presentation: Mapping[str, Any]
+    targets: Mapping[str, Any]
+    """The form, and what an operation was for, as the step's request had them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,10 @@ ORDER BY component;
 SELECT work.instance_id AS instance, s.step_name, s.step_type, s.step_config, r.catalog_commit,
        s.status = 'completed' AND NOT EXISTS (
            SELECT FROM step_attempts a WHERE a.step_id = s.id AND a.status = 'completed'
-       ) AS by_hand
+       ) AS by_hand,
+       coalesce(CASE WHEN work.component IS NULL THEN r.plan->'presentation'
+           ELSE r.plan->'components'->work.component->'presentation' END, '{}') AS presentation,
+       coalesce(r.plan->'targets', '{}') AS targets
 FROM (
     SELECT r.subject_instance_id AS instance_id, r.id AS request_id, NULL::text AS component
     FROM service_requests r

@@ -42,6 +42,9 @@ INFRASTRUCTURE = """
           variables: {size: "{{ size }}", engine: "{{ engine }}", password: "{{ password }}"}
 """
 
+TUNED = INFRASTRUCTURE.replace('"{{ engine }}"', '"{{ engine }}{{ flavour }}{{ tuning }}"')
+"""The same by an operation that reads what the instance may lack, and a field of its own."""
+
 MANUAL = """
 fulfillment:
   manual:
@@ -122,11 +125,16 @@ targets:
 GROW = (
     "kind: UpdateItem"
     + HEAD % ("grow", "1.0.0")
-    + TARGETS % ("9.0.0", "engine, password", "optional_parameters: []")
-    + "presentation: {fields: [{name: size, type: selection, oneof: [small, large], required: true}]}"
+    + TARGETS % ("9.0.0", "engine, password", "optional_parameters: [flavour]")
+    + """
+presentation:
+  fields:
+    - {name: size, type: selection, oneof: [small, large], required: true}
+    - {name: tuning, type: string}
+"""
     + MANUAL
     + "  automation:\n    steps:"
-    + INFRASTRUCTURE
+    + TUNED
 )
 MODERN = (
     "kind: UpgradeItem"
@@ -217,6 +225,8 @@ async def test_an_instance_is_made_grown_upgraded_and_taken_down(
         await engine.submit(ALICE, day2("upgrade", id_, "modern"))
 
     assert await states(connection) == ["db"]
+    # Once more an update, so that the last to touch the state names what the instance lacks.
+    await done(engine, day2("update", id_, "grow", size="small"))
     gone = await done(engine, day2("decommission", id_))
     assert [one.step_id for one in gone.steps] == ["infrastructure"]
     assert await states(connection) == []
