@@ -10,11 +10,11 @@ from typing import Any, Final, Literal, cast
 
 from bot.forms.form import Filled, Form, Purpose, form_of, shown, untouched
 from bot.forms.meta import Meta
+from bot.forms.parts import Part, qualified
 from bot.forms.submitting import handed_in, submission
 from bot.listening import Call
 from bot.messages import asking
 from engine import (
-    SECRET_DOTS,
     CatalogDetails,
     FieldError,
     NotFound,
@@ -121,17 +121,11 @@ async def operation(call: Call, instance_id: str, request_type: Operation, name:
     actor, engine = await call.actor(), call.services.engine
     found = await engine.operation_form(actor, instance_id, request_type, name)
     form = form_of(found.details, actor, engine.narrowed(actor, found.details))
-    known = frozenset(
-        one.name
-        for one in form.fields
-        if isinstance(one, SecretField)
-        and found.instance.deployment_parameters.get(one.name) is not None
-    )
     return replace(
         form,
         purpose=request_type,
         about=found.instance.instance_id,
-        own=replace(form.own, kept=known, dependencies=()),
+        own=_knowing(form.own, found.instance.deployment_parameters),
         notes=tuple(asking.about_operation(found)),
         given=found.values,
         confirmed_by=found.instance.instance_name if found.needs_confirmation else None,
@@ -147,23 +141,48 @@ async def _load_operation(call: Call, meta: Meta) -> Form:
 
 
 async def changes(call: Call, request_id: str, step: str | None) -> Form:
-    """Return the form with the parameters of a failed request, by its pinned document."""
+    """Return the form with the parameters of a failed request, by its pinned documents."""
     actor, engine = await call.actor(), call.services.engine
     view = await engine.request(actor, request_id)
-    form = form_of(await engine.pinned_document(actor, view.request_id), actor)
-    secret = {one.name for one in form.fields if isinstance(one, SecretField)}
-    known = frozenset(name for name in secret if view.parameters.get(name) == SECRET_DOTS)
+    details, components = await engine.pinned_form(actor, view.request_id)
+    form = form_of(details, actor, components=[(one, {}) for one in components])
+    asked = _parameters(view)
+    secret = form.secrets()
     return replace(
         form,
         purpose="retry" if step else "resume",
         about=view.request_id,
-        own=replace(form.own, kept=known),
+        own=_knowing(form.own, asked),
+        components=tuple(_knowing(part, asked) for part in form.components),
         description=None,
         notes=(asking.about_changes(view, step),),
         given={
-            one.name: view.parameters.get(one.name) for one in form.fields if one.name not in secret
+            name: asked.get(name)
+            for part, one in form.every_field()
+            if (name := part.name_of(one)) not in secret and one.name not in part.fixed
         },
     )
+
+
+def _parameters(view: RequestView) -> dict[str, Any]:
+    """Return a request's parameters by qualified name."""
+    own = {name: value for name, value in view.parameters.items() if name != "components"}
+    components = view.parameters.get("components") if view.components else None
+    return own | {
+        qualified(component, name): value
+        for component, values in (components or {}).items()
+        for name, value in values.items()
+    }
+
+
+def _knowing(part: Part, known: Mapping[str, Any]) -> Part:
+    """Return a part of something that exists: known secrets may be left empty, nothing connects."""
+    secrets = frozenset(
+        one.name
+        for one in part.fields
+        if isinstance(one, SecretField) and known.get(part.name_of(one)) is not None
+    )
+    return replace(part, kept=secrets, dependencies=())
 
 
 async def _load_changes(call: Call, meta: Meta) -> Form:
@@ -185,10 +204,15 @@ async def _go_on(call: Call, handed: Handed) -> RequestView:
     return await engine.retry(actor, meta.about or "", meta.step, changed, texts=texts)
 
 
-def _changed(form: Form, filled: Filled, before: Filled) -> Mapping[str, Any]:
+def _changed(form: Form, filled: Filled, before: Filled) -> dict[str, Any]:
     """Return the values that somebody changed, and what stays empty in spite of a default."""
-    given = handed_in(form.own, filled, shown(form, filled))
-    defaults = {one.name for one in form.fields if one.default is not None}
+    asked = shown(form, filled)
+    given = {
+        qualified(part.key, name): value
+        for part in form.parts
+        for name, value in handed_in(part, filled, asked).items()
+    }
+    defaults = {part.name_of(one) for part, one in form.every_field() if one.default is not None}
     return {
         name: value
         for name, value in given.items()

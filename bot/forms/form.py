@@ -84,7 +84,7 @@ class Form:
     @property
     def has_summary(self) -> bool:
         """Whether its last page sums up what was entered."""
-        return bool(self.components)
+        return self.is_new and bool(self.components)
 
     def every_field(self) -> Iterator[tuple[Part, BaseField]]:
         """Yield each field with the part that it belongs to."""

@@ -29,7 +29,7 @@ def head(form: Form, filled: Filled) -> Iterator[Block]:
             yield _team_block(form.teams, filled.team)
     for asked in form.own.dependencies:
         yield dependency_block(form.own, asked, filled)
-    if form.components:
+    if form.is_new and form.components:
         yield context(asking.consists_of(*_titles(form)))
         yield from _choice_block(form, filled)
 

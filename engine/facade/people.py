@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.facade.core import Core
@@ -10,10 +10,11 @@ from engine.people import directory
 from engine.people.directory import Profile
 from engine.people.permissions import Action
 from engine.requests import views
-from engine.requests.pinned import document_of
+from engine.requests.pinned import components_of, document_of
 from engine.results import (
     Actor,
     CatalogDetails,
+    ComponentForm,
     Source,
 )
 from engine.store import (
@@ -47,12 +48,18 @@ class PeopleVerbs(Core):
         async with transaction(self._pool) as connection:
             return await directory.is_stale(connection, user_id)
 
-    async def pinned_document(self, actor: Actor, request_id: str) -> CatalogDetails:
-        """Return a request's document as it stood when the request was made, for a form to resume it."""
+    async def pinned_form(
+        self, actor: Actor, request_id: str
+    ) -> tuple[CatalogDetails, Sequence[ComponentForm]]:
+        """Return a request's document, and its components, as they stood when it was made.
 
-        async def read(connection: Connection) -> CatalogDetails:
+        For the form of a resume: asks for the right to do that.
+        """
+
+        async def read(connection: Connection) -> tuple[CatalogDetails, Sequence[ComponentForm]]:
             row = await views.find(connection, actor, request_id, Action.RESUME)
-            return document_of(row.plan, mark=row.request_id)
+            mark = row.request_id
+            return document_of(row.plan, mark=mark), components_of(row.plan, mark=mark)
 
         return await self._transact(read, actor)
 

@@ -1,11 +1,12 @@
-"""The document of a request as it stood when the request was made, back from its plan."""
+"""The documents of a request as they stood when it was made, back from its plan."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from engine.results import CatalogDetails, CatalogEntry
+from engine.catalog.documents import load_presentation
+from engine.results import CatalogDetails, CatalogEntry, ComponentForm
 
 
 def document_of(plan: Mapping[str, Any], *, mark: str) -> CatalogDetails:
@@ -41,4 +42,30 @@ def document_of(plan: Mapping[str, Any], *, mark: str) -> CatalogDetails:
         commit=None,
         content_hash=mark,
         path=document.get("path"),
+    )
+
+
+def components_of(plan: Mapping[str, Any], *, mark: str) -> list[ComponentForm]:
+    """Return what a form asks of the components that were ordered; none where it was no bundle."""
+    planned: Mapping[str, Mapping[str, Any]] = plan.get("components") or {}
+    return [
+        _component(name, part, mark) for name, part in planned.items() if part.get("enabled", True)
+    ]
+
+
+def _component(name: str, part: Mapping[str, Any], mark: str) -> ComponentForm:
+    details = document_of(part, mark=mark)
+    fixed = part.get("parameters") or {}
+    fields = load_presentation(part["presentation"]).all_fields
+    return ComponentForm(
+        name=name,
+        display_name=details.entry.display_name,
+        required=True,
+        enabled=True,
+        enabled_when=None,
+        role=part.get("role"),
+        fields=tuple(one for one in fields if one.name not in fixed),
+        fixed=fixed,
+        details=details,
+        version=details.entry.version,
     )

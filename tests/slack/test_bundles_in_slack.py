@@ -253,3 +253,28 @@ async def test_a_bundle_whose_component_was_removed_is_refused_with_the_reason(
     assert "component database is not available" in told
     assert "was removed from the catalog" in told
     assert http_server.requests("POST", "/databases") == []
+
+
+async def test_a_clone_of_a_bundle_takes_its_choices_and_values_over(bot: RunningBot) -> None:
+    form = await bot.form("alice", "shop")
+    choice = {"field:solution": "orders", "components": ["sessions"]}
+    await next_page(bot, form, **choice)
+    await next_page(bot, form, **DATABASE_PAGE)
+    await next_page(bot, form, **{"component:app:replicas": "5"})
+    await next_page(bot, form, **{"component:sessions:memory": "3"})
+    await bot.twin.submit("alice", form)
+    request_id = text_of(await bot.card(holding="Shop")).split("`")[1]
+
+    await bot.twin.command("alice", "general", f"/pao clone {request_id}")
+    form = await bot.twin.view("alice", "request_form")
+
+    values = bot.twin.values_of(form)
+    assert values["field:solution"]["field"]["value"] == "orders"
+    chosen = values["components"]["field"]["selected_options"]
+    assert [one["value"] for one in chosen] == ["sessions"]
+    await next_page(bot, form)
+    await next_page(bot, form, **{"component:database:password": "hunter3-hunter3"})
+    values = bot.twin.values_of(form)
+    assert values["component:app:replicas"]["field"]["value"] == "5"
+    await next_page(bot, form)
+    assert bot.twin.values_of(form)["component:sessions:memory"]["field"]["value"] == "3"
