@@ -13,6 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bot.cli.waiting import waits_for
+
 if TYPE_CHECKING:
     from engine import RequestView, StepView
 
@@ -42,6 +44,11 @@ def progress() -> Iterator[Callable[[RequestView], None]]:
         yield display.show
 
 
+def step_name(step: StepView) -> str:
+    """Return what tells a step from the others: in a bundle names are unique in a component only."""
+    return step.step_id if "/" in step.step_id else step.name
+
+
 class _Display:
     """What rich draws several times a second, so that durations run."""
 
@@ -63,11 +70,12 @@ class _Display:
             sign, style = SIGNS[step.status]
             steps.add_row(
                 Text(sign, style),
-                Text(step.name),
+                Text(step_name(step)),
                 Text(_said(step), "dim"),
                 Text(_seconds(step), "dim"),
             )
-        return Group(title, steps)
+        waits = [Text(f"Waiting for {one}", "yellow") for one in waits_for(request)]
+        return Group(title, steps, *waits)
 
 
 class _Lines:
@@ -84,8 +92,10 @@ class _Lines:
                 self._tell(
                     step.step_id,
                     step.status + said,
-                    f"  {step.name}: {step.status} {said}".rstrip(),
+                    f"  {step_name(step)}: {step.status} {said}".rstrip(),
                 )
+        for waited in waits_for(request):
+            self._tell(waited, waited, f"  waiting for {waited}")
 
     def _tell(self, key: str, state: str, line: str) -> None:
         if self._seen.get(key) != state:

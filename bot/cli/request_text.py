@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bot.cli.driving import Follow, drive
 from bot.cli.errors import DONE, NO
-from bot.cli.output import cell, lines, printable, table
+from bot.cli.output import lines, printable, table
+from bot.cli.progress import step_name
+from bot.cli.waiting import approval_words, waits_for
 
 if TYPE_CHECKING:
     from bot.cli.command import Invocation
@@ -70,21 +72,13 @@ def print_dry_run(invocation: Invocation, view: RequestView) -> None:
     data = {**asdict(view), "request_id": None, "instance_id": None, "dry_run": True}
     if view.request_type != "create":
         data["instance_id"] = view.instance_id
-    running = table([asdict(step) for step in view.steps], ["name", "type", "depends_on"])
+    steps = [{**asdict(step), "name": step_name(step)} for step in view.steps]
+    running = table(steps, ["name", "type", "depends_on"])
     text = f"{printable(view.title)}: the parameters are valid. Steps that would run:\n\n{running}"
     if not view.steps:
         text = f"{printable(view.title)}: the parameters are valid. It would be done by hand."
-    waits = [f"It needs {said}." for one in view.approvals if (said := approval_text(one))]
+    waits = [f"It needs {approval_words(one)}." for one in view.approvals]
     invocation.output.record(data, text="\n\n".join([text, *waits]))
-
-
-def approval_text(approval: ApprovalView) -> str:
-    """Return whom an approval waits for, empty where it waits no more."""
-    if approval.status != "waiting":
-        return ""
-    names = ", ".join(cell(next(iter(rule.values()))) for rule in approval.approvers)
-    of_step = f" of step {printable(approval.step)}" if approval.step else ""
-    return f"approval{of_step} by {names} ({approval.given} of {approval.needed} given)"
 
 
 def _sections(view: RequestView, *, steps: bool) -> Iterator[str]:
@@ -121,18 +115,20 @@ def _approval_row(approval: ApprovalView) -> Mapping[str, Any]:
 
 def _step_row(step: StepView) -> Mapping[str, Any]:
     met = step.attempts[-1].error_message if step.attempts and step.status != "completed" else None
-    return {**asdict(step), "attempts": len(step.attempts), "error": met}
+    return {
+        **asdict(step),
+        "name": step_name(step),
+        "attempts": len(step.attempts),
+        "error": met,
+    }
 
 
 def _next(view: RequestView) -> Iterator[str]:
     """Yield what can be done now."""
-    for approval in view.approvals:
-        if said := approval_text(approval):
-            step = f" {approval.step}" if approval.step else ""
-            yield (
-                f"It waits for {said}. They answer by `pao request approve {view.request_id}{step}`"
-                " or `reject --reason`."
-            )
+    if waits := list(waits_for(view)):
+        yield f"It waits for {', '.join(waits)}."
+    if any(one.status == "waiting" for one in view.approvals):
+        yield f"Approvers answer by `pao request approve {view.request_id}` or `reject --reason`."
     if view.can_resume:
         yield (
             "Go on with `pao request resume`, `retry`, `skip` or `resolve`"

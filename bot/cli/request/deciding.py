@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from bot.cli.acting import as_option
 from bot.cli.command import Invocation, command
 from bot.cli.driving import Follow, follow_options
-from bot.cli.parameters import ParameterOptions, parameter_options
+from bot.cli.parameters import Given, ParameterOptions, parameter_options
 from bot.cli.request.verbs import steer
+
+if TYPE_CHECKING:
+    from engine import Actor, Engine, RequestView
 
 
 @command("approve")
@@ -29,15 +34,17 @@ async def approve(
     follow: Follow,
 ) -> int:
     """Approve a request, or one of its approval steps; --param fills the step's fields."""
-    fields = options.read()
-    return await steer(
-        invocation,
-        user_id,
-        lambda engine, actor: engine.approve(
+
+    async def give(engine: Engine, actor: Actor) -> RequestView:
+        fields = Given()
+        if not options.is_empty:
+            asked = (await engine.approval_to_decide(actor, request_id, step=step)).fields
+            fields = options.read({one["name"] for one in asked if one.get("type") == "secret"})
+        return await engine.approve(
             actor, request_id, step=step, reason=reason, fields=fields.values, texts=fields.texts
-        ),
-        follow=follow,
-    )
+        )
+
+    return await steer(invocation, user_id, give, follow=follow)
 
 
 @command("reject")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from engine import Engine, RequestView, Submission, Unavailable
 from engine.dispatch.apscheduler import PeriodicJobs
@@ -20,10 +17,11 @@ from engine.dispatch.drive import drive
 from engine.dispatch.periodic import Job, apply_retention, run_job
 from engine.dispatch.procrastinate import ProcrastinateJobs
 from engine.steps.base import Completed, StepContext, Waiting
-from engine.store.pool import Connection, Pool, connect
+from engine.store.pool import Connection, Pool
 from tests.support.engines import ALICE, MANUAL, add_item, automation, config
 from tests.support.eventually import eventually
 from tests.support.http_server import HttpServer
+from tests.support.outage import database_away
 from tests.support.services import keeps_the_service_protocol
 from tests.support.workbench import Workbench, fail, states, step
 
@@ -165,22 +163,6 @@ async def test_losing_every_connection_loses_no_step(bench: Workbench) -> None:
         done = await bench.ended(request)
     assert (done.status, done.outputs) == ("completed", {"kept": True})
     assert bench.steps.phases("a") == ["start"]
-
-
-@asynccontextmanager
-async def database_away(server_dsn: str, dsn: str) -> AsyncIterator[None]:
-    """Let nobody into the database, and throw out who is in it, for the block's time."""
-    name = conninfo_to_dict(dsn)["dbname"]
-    admin = await connect(server_dsn)
-    await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-    await admin.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
-    )
-    try:
-        yield
-    finally:
-        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
-        await admin.close()
 
 
 async def test_a_step_whose_effect_succeeded_in_an_outage_is_written_after_it(

@@ -1,0 +1,88 @@
+"""A database that stays away: the process says so, ends with 3, and its supervisor starts it again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support.command_line import on_database
+from tests.support.eventually import eventually
+from tests.support.http_server import HttpServer
+from tests.support.outage import database_away
+from tests.support.pao import Pao, end_group
+
+END_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def impatient(pao: Pao, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.impatient_pao", *arguments],
+        env=pao._environment(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        end_group(process)
+
+
+async def answers(port: int) -> bool:
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/readyz") as answer,
+        ):
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+@pytest.mark.parametrize("command", ["worker", "run"])
+async def test_a_database_that_stays_away_ends_the_process_with_3(
+    command: str, dsn: str, server_dsn: str, tmp_path: Path, http_server: HttpServer
+) -> None:
+    http_server.answer("POST", "/auth.test", json={"ok": True, "user_id": "UBOT", "team_id": "T1"})
+    port = free_port()
+    slack = {
+        "PAO_SLACK_API_URL": f"{http_server.url}/",
+        "SLACK_BOT_TOKEN": "xoxb-1",
+        "SLACK_SIGNING_SECRET": "secret",
+    }
+    settings = {"PAO_HTTP_PORT": str(port), **(slack if command == "run" else {})}
+    pao = on_database(Pao(tmp_path), dsn).pao
+    with impatient(pao, command, "--output", "json", **settings) as process:
+        await eventually(lambda: answers(port), within=END_SECONDS)
+        async with database_away(server_dsn, dsn):
+            out, err = await asyncio.to_thread(process.communicate, timeout=END_SECONDS)
+    assert process.returncode == 3, err
+    assert json.loads(out)["error"]["code"] == "database_unavailable"
+    assert "Error:" in err
+
+
+@pytest.mark.parametrize("command", ["worker", "request"])
+async def test_a_first_connection_that_fails_is_3_at_once(command: str, tmp_path: Path) -> None:
+    pao = Pao(tmp_path, {"PAO_DATABASE_URL": "postgresql://127.0.0.1:1/x"})
+    arguments = ["list"] if command == "request" else []
+    answer = await asyncio.to_thread(pao, command, *arguments, "--output", "json")
+    assert answer.code == 3
+    assert answer.json["error"]["code"] == "database_unavailable"
