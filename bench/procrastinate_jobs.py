@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import procrastinate
 import psycopg
@@ -24,7 +25,7 @@ class Jobs:
     """An app with one task that does nothing but say that it was started."""
 
     app: procrastinate.App
-    task: Task[..., None, ...] = field(init=False)
+    task: Task[Any, Any, Any] = field(init=False)
     on_start: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:

@@ -291,7 +291,7 @@ def _compare(compiler: _Compiler, node: Any) -> Block:
         left = first(run)
         for compare, block in rest:
             right = block(run)
-            if not compared(compare, left, right):
+            if not compared(run, compare, left, right):
                 return False
             left = right
         return True
@@ -314,7 +314,13 @@ def _filter(compiler: _Compiler, node: Any) -> Block:
         raise TemplateError(f"The filter {node.name} takes {wanted} arguments (line {node.lineno})")
     if node.name == "default":
         value = lenient(value)
-    return lambda run: function(value(run), *(argument(run) for argument in arguments))
+
+    def run_filter(run: Run) -> Json:
+        given = [value(run), *(argument(run) for argument in arguments)]
+        run.read(*given)
+        return function(*given)
+
+    return run_filter
 
 
 def _test(compiler: _Compiler, node: Any) -> Block:

@@ -17,6 +17,8 @@ from engine.templates.text import text_of
 
 MOST_WORK: Final = 100_000
 """Rounds of loops in one rendering."""
+READ_IN_A_ROUND: Final = 1000
+"""Characters that a comparison or a filter may read at the price of one round of a loop."""
 MOST_OUTPUT: Final = 1024 * 1024
 """Characters that one rendering makes in all."""
 
@@ -70,6 +72,11 @@ class Run:
                 "The template takes too long", f"loops make {MOST_WORK} rounds at most"
             )
 
+    def read(self, *values: Json) -> None:
+        """Count what a comparison or a filter reads; raises TemplateError when it is too much."""
+        if (size := sum(map(_size, values))) >= READ_IN_A_ROUND:
+            self.spend(size // READ_IN_A_ROUND)
+
     def gather(self, items: list[Json]) -> list[Json]:
         """Count the text that a new list holds: it is small only until somebody writes it out."""
         open_ = list(items)
@@ -93,6 +100,22 @@ class Run:
                 "The result is too long", f"at most {MOST_OUTPUT} characters are made"
             )
         return bounded_text(text)
+
+
+def _size(value: Json) -> int:
+    """Return how many characters and entries a value has, however deep."""
+    if isinstance(value, str):
+        return len(value)
+    size, open_ = 0, [value]
+    while open_:
+        one = open_.pop()
+        size += len(one) if isinstance(one, str) else 1
+        if isinstance(one, Mapping):
+            open_ += one.keys()
+            open_ += one.values()
+        elif isinstance(one, list | tuple):
+            open_ += one
+    return size
 
 
 class UnknownName(TemplateError):
@@ -245,8 +268,9 @@ COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def compared(compare: Callable[[Any, Any], bool], left: Json, right: Json) -> bool:
-    """Compare two values; raises TemplateError where they differ in kind."""
+def compared(run: Run, compare: Callable[[Any, Any], bool], left: Json, right: Json) -> bool:
+    """Compare two values; raises TemplateError where they differ in kind, or are too long by now."""
+    run.read(left, right)
     try:
         return bool(compare(left, right))
     except TypeError:
