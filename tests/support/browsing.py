@@ -41,12 +41,17 @@ async def patient_page() -> AsyncIterator[Page]:
 
 async def say(page: Page, text: str) -> None:
     """Send a message as the person acted as, and wait for the one that only they see."""
-    box = page.get_by_test_id("message-box")
     before = await page.get_by_test_id("ephemeral").count()
+    await send(page, text)
+    await expect(page.get_by_test_id("ephemeral")).to_have_count(before + 1)
+
+
+async def send(page: Page, text: str) -> None:
+    """Send a message as the person acted as."""
+    box = page.get_by_test_id("message-box")
     await box.fill(text)
     await page.keyboard.press("Escape")
     await box.press("Enter")
-    await expect(page.get_by_test_id("ephemeral")).to_have_count(before + 1)
 
 
 async def fill(form: Locator, field: str, text: str) -> None:
