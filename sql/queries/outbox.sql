@@ -119,13 +119,17 @@ FROM step_attempts a WHERE a.step_id = %(step_id)s AND a.status = 'failed'
 ORDER BY a.attempt_number;
 
 -- name: existing_resources
--- What a request made so far, for a clean-up ticket.
+-- What a request made so far and has not destroyed again, for a clean-up ticket.
 SELECT s.step_name, s.step_type, s.status, s.resources, a.external_job_url
 FROM request_steps s
 LEFT JOIN LATERAL (
     SELECT external_job_url FROM step_attempts WHERE step_id = s.id ORDER BY attempt_number DESC LIMIT 1
 ) a ON TRUE
-WHERE s.request_id = %(request_id)s ORDER BY s.position;
+WHERE s.request_id = %(request_id)s AND s.section <> 'cleanup' AND NOT EXISTS (
+    SELECT FROM request_steps gone
+    WHERE gone.request_id = s.request_id AND gone.section = 'cleanup' AND gone.status = 'completed'
+      AND gone.step_id = 'destroy:' || s.step_id)
+ORDER BY s.position;
 
 -- name: creation_resources
 -- What the create of a request's target made that no Terraform destroy takes down, for a clean-up ticket.

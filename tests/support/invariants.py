@@ -12,7 +12,8 @@ WITH steps AS (
                AS has_begun
     FROM request_steps s JOIN service_requests r ON r.id = s.request_id
 ), counted AS (
-    SELECT r.id, r.request_id, r.status, r.open_steps, r.failed_steps,
+    SELECT r.id, r.request_id, r.status, r.open_steps, r.failed_steps, r.gate,
+           count(s.id) FILTER (WHERE s.attempt_count > 0) AS begun,
            count(s.id) AS all_steps,
            count(s.id) FILTER (WHERE s.is_open AND s.has_begun) AS open,
            count(s.id) FILTER (WHERE s.is_open AND s.status <> 'pending') AS under_way,
@@ -31,19 +32,47 @@ WITH steps AS (
 SELECT 'open_steps is not what a recount gives: ' || to_json(counted) FROM counted
 WHERE all_steps > 0 AND CASE status WHEN 'in_progress' THEN open
     WHEN 'aborted' THEN under_way ELSE 0 END <> open_steps AND status NOT IN ('submitted', 'validating')
+    AND gate IS NULL
 UNION ALL
 SELECT 'failed_steps is not what a recount gives: ' || to_json(counted) FROM counted
 WHERE status = 'in_progress' AND all_steps > 0 AND failed <> failed_steps
 UNION ALL
 SELECT 'nobody will ever carry the request on: ' || to_json(counted) FROM counted
-WHERE (status = 'in_progress' AND all_steps > 0 OR under_way > 0) AND carried = 0
+WHERE (status = 'in_progress' AND all_steps > 0 OR under_way > 0) AND carried = 0 AND gate IS NULL
 UNION ALL
 SELECT 'an ended request has a step under way: ' || to_json(counted) FROM counted
 WHERE status IN ('completed', 'cancelled', 'failed') AND under_way > 0
    OR status = 'aborted' AND not_cancelled > 0
 UNION ALL
 SELECT 'a failed request has no way forward: ' || to_json(counted) FROM counted
-WHERE status = 'failed' AND all_steps > 0 AND failed = 0 AND blocked = 0
+WHERE status = 'failed' AND begun > 0 AND failed = 0 AND blocked = 0
+UNION ALL
+SELECT 'a gate that nobody looks at: ' || to_json(counted) FROM counted
+WHERE gate = 'checks' AND status NOT IN ('validating', 'resuming')
+   OR gate = 'opening' AND status <> 'in_progress'
+   OR status IN ('validating', 'resuming') AND gate IS DISTINCT FROM 'checks'
+UNION ALL
+SELECT 'an approval is asked for that decides nothing: ' || r.status || ' ' || to_json(a)
+FROM approvals a JOIN service_requests r ON r.id = a.request_id
+WHERE a.status = 'waiting' AND CASE
+    WHEN a.resumption IS NOT NULL THEN r.status <> 'failed'
+    WHEN a.step_id IS NULL THEN r.status <> 'submitted'
+    ELSE r.status <> 'in_progress' END
+UNION ALL
+SELECT 'a submitted request waits for nothing: ' || to_json(counted) FROM counted
+WHERE status = 'submitted' AND NOT EXISTS (
+    SELECT FROM approvals a WHERE a.request_id = counted.id AND a.status = 'waiting')
+UNION ALL
+SELECT 'a request began without its approvals: ' || to_json(counted) FROM counted
+WHERE begun > 0 AND EXISTS (SELECT FROM approvals a WHERE a.request_id = counted.id
+    AND a.step_id IS NULL AND a.resumption IS NULL AND a.status <> 'approved')
+UNION ALL
+SELECT 'an approval has not the decisions that it says: ' || a.status FROM approvals a
+WHERE (a.status = 'approved') <> (a.needed <= (
+        SELECT count(*) FROM approval_decisions d
+        WHERE d.approval_id = a.id AND d.decision = 'approved'))
+   OR (a.status = 'rejected') <> EXISTS (
+        SELECT FROM approval_decisions d WHERE d.approval_id = a.id AND d.decision = 'rejected')
 UNION ALL
 SELECT 'waiting_on is not what a recount gives: ' || s.step_id FROM steps s
 WHERE s.status = 'pending' AND s.request_status = 'in_progress' AND s.waiting_on <> (

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from engine import Conflict, InvalidInput, RequestView
+from engine import Actor, Conflict, Forbidden, InvalidInput, NotFound, RequestView
 from engine.execution.finish import write_finishes
 from engine.store import execution
 from engine.store.execution import Claim, Finish
@@ -49,6 +49,13 @@ GRAPHS = st.sampled_from(
         {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]},
     ]
 )
+CAROL = Actor("U5", "Carol", None, ("dba",), audit_name="U5")
+DAVE = Actor("U6", "Dave", None, ("dba",), audit_name="U6")
+DBA = {"approvers": [{"user": "U5"}, {"team": "dba"}], "expires": "1h"}
+APPROVALS = st.sampled_from(
+    [None, None, {**DBA, "count": 2}, {**DBA, "required": "size == 'large'"}]
+)
+TERRAFORM = {"type": "TerraformFile", "template": {"module_source": "modules/x"}}
 ROUNDS = 60
 
 
@@ -58,16 +65,36 @@ class Requests(RuleBasedStateMachine):
     bench: Workbench
     runner: asyncio.Runner
 
-    @initialize(graph=GRAPHS, has_rollback=st.booleans())
-    def submit(self, graph: dict[str, list[str]], *, has_rollback: bool) -> None:
-        steps = [step(name, depends_on=before) for name, before in graph.items()]
-        fulfillment = automation(steps)
+    @initialize(
+        graph=GRAPHS,
+        has_rollback=st.booleans(),
+        has_checks=st.booleans(),
+        approval=APPROVALS,
+        is_terraform=st.booleans(),
+    )
+    def submit(
+        self,
+        graph: dict[str, list[str]],
+        approval: dict[str, Any] | None,
+        *,
+        has_rollback: bool,
+        has_checks: bool,
+        is_terraform: bool,
+    ) -> None:
+        kind = TERRAFORM if is_terraform else {}
+        steps = [step(name, depends_on=before, **kind) for name, before in graph.items()]
+        more = {"pre_execution_checks": ["scripted"]} if has_checks else {}
+        fulfillment = automation(steps, **more)
         if has_rollback:
             fulfillment["rollback"] = {"steps": [step("undo")]}
         self.names = list(graph)
         self.held: dict[str, list[Claim]] = defaultdict(list)
         self.request = self.do(
-            self.bench.request(item=f"item-{next(NUMBERS)}", fulfillment=fulfillment)
+            self.bench.request(
+                item=f"item-{next(NUMBERS)}",
+                fulfillment=fulfillment,
+                columns={"approval": approval} if approval else None,
+            )
         )
         self.id: UUID = self.do(self.bench.engine._internal_id(self.request.request_id))
 
@@ -129,14 +156,48 @@ class Requests(RuleBasedStateMachine):
         name = self.names[index % len(self.names)]
         self.command(self.bench.engine.resolve(ALICE, self.request.request_id, name))
 
+    @rule(size=st.sampled_from([None, "small", "large"]))
+    def resume(self, size: str | None) -> None:
+        changes = {} if size is None else {"size": size}
+        self.command(self.bench.engine.resume(ALICE, self.request.request_id, changes))
+
+    @rule(who=st.sampled_from([CAROL, DAVE]))
+    def approve(self, who: Actor) -> None:
+        self.command(self.bench.engine.approve(who, self.request.request_id))
+
+    @rule(rarely=st.integers(0, 3))
+    def reject(self, rarely: int) -> None:
+        if not rarely:
+            self.command(self.bench.engine.reject(CAROL, self.request.request_id, reason="no"))
+
+    @rule(rarely=st.integers(0, 3))
+    def wait_too_long_for_approval(self, rarely: int) -> None:
+        if not rarely:
+            late = "UPDATE approvals SET expires_at = requested_at WHERE request_id = %s"
+            self.do(self._execute(late))
+            self.do(self.bench.look_at_gates())
+
+    @rule(reason=st.sampled_from([None, None, "not now"]))
+    def look_at_gates(self, reason: str | None) -> None:
+        self.bench.check.script = [reason]
+        self.do(self.bench.look_at_gates())
+
     @rule()
-    def resume(self) -> None:
-        self.command(self.bench.engine.resume(ALICE, self.request.request_id))
+    def a_look_dies(self) -> None:
+        """Another took the gate and was never heard of again."""
+        self.do(
+            self._execute("UPDATE service_requests SET gate_token = gate_token + 1 WHERE id = %s")
+        )
+
+    @rule(rarely=st.integers(0, 3))
+    def cancel(self, rarely: int) -> None:
+        if not rarely:
+            self.command(self.bench.engine.cancel(ALICE, self.request.request_id))
 
     @precondition(lambda self: any(self.held.values()))
-    @rule()
-    def abort(self) -> None:
-        self.command(self.bench.engine.abort(ALICE, self.request.request_id))
+    @rule(destroy=st.booleans())
+    def abort(self, *, destroy: bool) -> None:
+        self.command(self.bench.engine.abort(ALICE, self.request.request_id, destroy=destroy))
 
     @rule()
     def make_and_follow_tickets(self) -> None:
@@ -153,7 +214,11 @@ class Requests(RuleBasedStateMachine):
         """Whatever was left: once workers do their work, the request comes to an end."""
         if not hasattr(self, "id"):
             return
+        self.bench.check.script = [None]
         for _ in range(ROUNDS):
+            for who in (CAROL, DAVE):
+                self.command(self.bench.engine.approve(who, self.request.request_id))
+            self.do(self.bench.look_at_gates())
             self.do(self._take_over())
             claims = self.do(self._claim("last", 10))
             if not claims:
@@ -181,7 +246,7 @@ class Requests(RuleBasedStateMachine):
         """Do what a person asks for, which may be refused in words."""
         try:
             self.do(work)
-        except (Conflict, InvalidInput):
+        except (Conflict, InvalidInput, Forbidden, NotFound):
             return
 
     async def _claim(self, worker: str, limit: int) -> list[Claim]:
