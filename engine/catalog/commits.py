@@ -19,7 +19,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -88,15 +89,16 @@ class Commits:
         listing = self._git(*_LS_TREE, checked_commit(commit), "--", *folders)
         return dict(trees.tree_entries(listing))
 
-    def entries(self, commit: str, paths: Sequence[str]) -> dict[str, TreeEntry]:
-        """Return those of the paths that the commit has."""
-        listing = self._git(*_LS_TREE, checked_commit(commit), "--", *paths)
-        return {path: entry for path, entry in trees.tree_entries(listing) if path in paths}
-
-    def outline(self, commit: str) -> Outline:
-        """Return the folders of a commit, and whether it has links."""
+    def outline(self, commit: str, names: Collection[str]) -> Outline:
+        """Return the folders of a commit, its files of these names, and whether it has links."""
         listing = self._git("ls-tree", "-r", "-t", "-z", "--full-tree", checked_commit(commit))
-        return trees.outline(listing)
+        return trees.outline(listing, names)
+
+    def sized(self, entries: Mapping[str, TreeEntry]) -> dict[str, TreeEntry]:
+        """Return the entries with their sizes; raises MirrorBroken when an object is missing."""
+        blobs = [entry.blob for entry in entries.values()]
+        sizes = dict(trees.sizes(self._fed("cat-file", "--batch-check", blobs=blobs)))
+        return {path: replace(entry, size=sizes[entry.blob]) for path, entry in entries.items()}
 
     def diff(self, old: str, new: str) -> dict[str, TreeEntry | None]:
         """Return the paths that differ between two commits: the new entry, or None where removed.
@@ -123,12 +125,15 @@ class Commits:
     # Running git.
 
     def _contents(self, blobs: Sequence[str]) -> dict[str, bytes]:
+        output = self._fed("cat-file", "--batch", blobs=blobs)
+        return {blob: _present(blob, content) for blob, content in trees.contents(output)}
+
+    def _fed(self, *arguments: str, blobs: Iterable[str]) -> bytes:
         # From a file: by a pipe, the writing of names and the reading of contents block each other.
         with tempfile.TemporaryFile() as names:
             names.write("".join(f"{blob}\n" for blob in dict.fromkeys(blobs)).encode())
             names.seek(0)
-            output = self._git("cat-file", "--batch", stdin=names)
-        return {blob: _present(blob, content) for blob, content in trees.contents(output)}
+            return self._git(*arguments, stdin=names)
 
     def _holds(self, *arguments: str) -> bool:
         """Whether a git that answers by its exit status says yes."""

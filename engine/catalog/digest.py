@@ -67,15 +67,15 @@ class Change:
 class Digest:
     """Everything that a sync writes.
 
-    `documents` and `files` are rows for COPY, `replaced` the files whose old row goes, `broken` those
-    of which an earlier version is served.
+    `documents`, by their kind, and `files` are rows for COPY, `replaced` the files whose old row goes, `broken` those
+    of which an earlier version is served; None where that stays as it was.
     """
 
-    documents: bytes
+    documents: Mapping[Kind, bytes]
     gone: tuple[Key, ...]
     files: bytes
     replaced: tuple[str, ...]
-    broken: tuple[str, ...]
+    broken: tuple[str, ...] | None
     newly_broken: tuple[str, ...]
     changes: tuple[Change, ...]
     unchanged: int
@@ -137,7 +137,11 @@ class _Judgement:
             [whole[path] for path in together],
             self._survey.layout,
             also=[s for path in sorted(around) for s in whole[path].subjects],
-            lost=[*self._unread(), *self._names(self._summaries.keys() - set(together))],
+            lost=[
+                *self._unread(),
+                *self._names(self._summaries.keys() - {*together, *around}),
+                *(name for path in around for name in whole[path].lost),
+            ],
         )
         broken = self._rules.types.broken
         good = [
@@ -247,7 +251,7 @@ class Outcome:
         served = {row.source_file_path for key, row in rows.items() if key not in incoming}
         broken = {path for path in broken if path in served} | self._still_broken()
         return Digest(
-            documents=b"".join(_moved(incoming, rows)),
+            documents=_moved(incoming, rows),
             gone=tuple((row.kind, row.name) for row in gone),
             files=b"".join(self._file_lines(broken)),
             replaced=tuple(self._replaced()),
@@ -391,10 +395,12 @@ def _changes(incoming: Mapping[Key, Row], rows: Mapping[Key, DocumentRow]) -> It
             yield Change(*key, "updated", row.version, new.version)
 
 
-def _moved(incoming: Mapping[Key, Row], rows: Mapping[Key, DocumentRow]) -> Iterator[bytes]:
-    """Yield the rows of documents that are new, changed, or in another file than before."""
+def _moved(incoming: Mapping[Key, Row], rows: Mapping[Key, DocumentRow]) -> dict[Kind, bytes]:
+    """Return the rows of documents that are new, changed, or in another file than before."""
+    lines: defaultdict[Kind, list[bytes]] = defaultdict(list)
     for key, new in incoming.items():
         row = rows.get(key)
         now = (new.content_hash, new.file)
         if row is None or (row.source_file_hash, row.source_file_path) != now:
-            yield new.line
+            lines[new.kind].append(new.line)
+    return {kind: b"".join(its) for kind, its in lines.items()}

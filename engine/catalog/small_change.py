@@ -1,10 +1,13 @@
-"""A small change of a sound catalog, judged without a look at the rest of it.
+"""A small change, judged without a look at the rest of the catalog.
 
-The whole of ten thousand files takes half a second to list and load, whatever changed. Where the
-last sync left no error, where settings and own types stay and only ordinary files differ, what a
-change concerns (`concerns`) can be asked of the database by slugs, and everything else stays as it
-was. Whenever one of this does not hold, or something turns out to be wrong, nothing is said here and
-the sync looks at everything (`digest`): so errors, and the names that they suggest, have one source.
+The whole of ten thousand files takes half a second to list and load, whatever changed. Where settings
+and own types stay and only ordinary files differ, what a change concerns (`concerns`) can be asked of
+the database by slugs, and everything else stays as it was. Whenever one of this does not hold, or
+something turns out to be wrong, nothing is said here and the sync looks at everything (`digest`): so
+errors, and the names that they suggest, have one source.
+
+Errors that stand since earlier syncs stay as they are while the change does not concern their files
+and no name comes or goes: nothing that they say depends on anything else.
 
 `look` runs in a thread, then `around` asks the database, then `judged` runs in a thread again.
 """
@@ -12,6 +15,7 @@ the sync looks at everything (`digest`): so errors, and the names that they sugg
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
@@ -22,7 +26,7 @@ from engine.catalog.commits import Commits
 from engine.catalog.concerns import concerned
 from engine.catalog.digest import CONTENT_CHANGED, Before, Digest, Outcome
 from engine.catalog.documents import Kind
-from engine.catalog.facts import facts_of, facts_of_row, kind_and_name_of
+from engine.catalog.facts import facts_of, facts_of_row, has_errors, kind_and_name_of
 from engine.catalog.findings import Finding
 from engine.catalog.layout import SETTINGS_FILE, Layout, read_layout
 from engine.catalog.own_types import FILE_NAMES, OwnTypes
@@ -52,6 +56,8 @@ class Look:
     documents: Mapping[str, TreeEntry]
     removed: frozenset[str]
     results: Mapping[str, FileResult]
+    beside: bool
+    """Whether files differ that are no documents: a module may have come."""
 
     @property
     def slugs(self) -> set[str]:
@@ -66,27 +72,30 @@ class Look:
 
 def look(mirror: Commits, old: str, new: str, known: Known) -> Look | None:
     """Read what differs; None where that is not a small change of ordinary documents."""
-    try:
-        differing = mirror.diff(old, new)
-    except PaoError:  # the old commit is not in this mirror
-        return None
+    with ThreadPoolExecutor(1) as beside:
+        listing = beside.submit(mirror.outline, new, (SETTINGS_FILE, *FILE_NAMES))
+        try:
+            differing = mirror.diff(old, new)
+        except PaoError:  # the old commit is not in this mirror
+            return None
+        outline = listing.result()
     names = {PurePosixPath(path).name for path in differing}
     if len(differing) >= SMALL or names & {SETTINGS_FILE, *FILE_NAMES}:
         return None
-    outline = mirror.outline(new)
     before = {str(folder) for path in differing for folder in PurePosixPath(path).parents} - {"."}
     if outline.has_links or not before <= outline.folders:
         return None
-    settings = mirror.entries(new, [SETTINGS_FILE])
+    settings = {path: outline.files[path] for path in (SETTINGS_FILE,) if path in outline.files}
     content = dict(mirror.read_blobs(settings)).get(SETTINGS_FILE)
     layout = read_layout(content, outline.folders)
-    changed = [path for path, entry in differing.items() if entry and layout.is_document(path)]
-    places = ["", *(f"{root}/" for root in layout.roots)]
-    wanted = [*(f"{place}{name}" for place in places for name in FILE_NAMES), *changed]
-    entries = mirror.entries(new, wanted)
-    if layout.findings or not _are_readable(entries, changed):
+    changed = {
+        path: entry for path, entry in differing.items() if entry and layout.is_document(path)
+    }
+    changed = mirror.sized(changed) if changed else {}
+    if layout.findings or not all(map(_is_readable, changed.values())):
         return None
-    contents = dict(mirror.read_blobs(entries))
+    own = {path: entry for path, entry in outline.files.items() if layout.is_types(path)}
+    contents = dict(mirror.read_blobs(own | changed))
     types, findings = types_of(contents, layout)
     if any(finding.is_error for finding in findings):
         return None
@@ -97,7 +106,7 @@ def look(mirror: Commits, old: str, new: str, known: Known) -> Look | None:
         types=types,
         known=known,
         folders=outline.folders,
-        documents={path: entries[path] for path in changed},
+        documents=changed,
         removed=frozenset(
             path for path, entry in differing.items() if not entry and layout.is_document(path)
         ),
@@ -105,13 +114,12 @@ def look(mirror: Commits, old: str, new: str, known: Known) -> Look | None:
             path: read_file(path, contents[path], layout, types=types, known=known)
             for path in changed
         },
+        beside=not all(map(layout.is_document, differing)),
     )
 
 
-def _are_readable(entries: Mapping[str, TreeEntry], changed: Iterable[str]) -> bool:
-    return all(path in entries for path in changed) and all(
-        entry.is_file and entry.size <= LARGEST_FILE for entry in entries.values()
-    )
+def _is_readable(entry: TreeEntry) -> bool:
+    return entry.is_file and entry.size <= LARGEST_FILE
 
 
 async def around(connection: Connection, seen: Look) -> Before | None:
@@ -163,6 +171,8 @@ def judged(mirror: Commits, seen: Look, before: Before, last: LastSync) -> Diges
         suspects=(),
         has_module=lambda path: path.strip("/") in seen.folders,
     )
+    if last.errors and not _leaves_errors(seen, before, concerns.judged):
+        return None
     entries = {
         path: seen.documents.get(path) or TreeEntry(before.files[path].blob_hash, 0, "100644")
         for path in concerns.judged | concerns.context
@@ -188,10 +198,25 @@ def judged(mirror: Commits, seen: Look, before: Before, last: LastSync) -> Diges
     found = [*report.findings, *kept]
     outcome = Outcome(survey, before, summaries, found, lambda _: results)
     digest = outcome.digest([row_of(document) for document in report.documents])
-    if any(finding.is_error for finding in digest.findings):
+    if len([finding for finding in digest.findings if finding.is_error]) > len(last.errors):
         return None
     moved = sum(change.change != "added" for change in digest.changes)
-    return replace(digest, unchanged=last.in_service - moved)
+    return replace(digest, unchanged=last.in_service - moved, broken=None)
+
+
+def _leaves_errors(seen: Look, before: Before, judged: Collection[str]) -> bool:
+    """Whether no standing error is about what is judged, nor about what comes or goes."""
+    rows = before.files
+    now = {path: facts_of(result).defines for path, result in seen.results.items()}
+    then = {path: facts_of_row(row).defines for path, row in rows.items()}
+    touched = (*seen.results, *seen.removed)
+    return (
+        not seen.beside
+        and all(now.get(path) == then.get(path) for path in touched)
+        and not any(
+            rows[path].is_broken or has_errors(rows[path]) for path in judged if path in rows
+        )
+    )
 
 
 def _narrowed(before: Before, paths: Collection[str]) -> Before:
@@ -204,9 +229,9 @@ def _narrowed(before: Before, paths: Collection[str]) -> Before:
 
 
 def _kept(last: LastSync, judged: frozenset[str]) -> list[Finding]:
-    """Return the warnings of the last sync about files that are not judged again."""
+    """Return the findings of the last sync about files that are not judged again."""
     return [
-        Finding(**warning)
-        for warning in last.warnings
-        if warning["code"] != CONTENT_CHANGED and warning["file"] not in judged
+        Finding(**finding)
+        for finding in (*last.errors, *last.warnings)
+        if finding["code"] != CONTENT_CHANGED and finding["file"] not in judged
     ]

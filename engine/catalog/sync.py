@@ -166,7 +166,7 @@ class _Run:
     async def _small_change(self, commit: str) -> Digest | None:
         """Judge only what the change concerns, where that is enough; else return None."""
         last = self._last
-        if last is None or last.commit_hash is None or last.errors or not self._counts():
+        if last is None or last.commit_hash is None or not self._counts():
             return None
         mirror = self._mirror
         seen = await in_thread(mirror, look, mirror, last.commit_hash, commit, self._source.known)
@@ -193,9 +193,10 @@ class _Run:
         report = _report(commit, self._last, outcome)
         connection, before = self._connection, _commit_of(self._last)
         async with connection.transaction():
-            if outcome.broken or (self._last and self._last.errors):
+            if outcome.broken is not None:
                 await store.mark_broken(connection, outcome.broken, outcome.newly_broken, before)
-            await store.deactivate(connection, outcome.gone)
+            if outcome.gone:
+                await store.deactivate(connection, outcome.gone)
             await store.merge(connection, outcome.documents, commit)
             await store.replace_files(connection, outcome.replaced, outcome.files)
             changed = [(change.kind, change.name) for change in outcome.changes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.catalog.addresses import is_plain
@@ -42,9 +42,10 @@ class TreeEntry:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A commit as a small change needs to know it: its folders, and whether it has links."""
+    """A commit as a small change needs to know it: folders, files of some names, links or none."""
 
     folders: frozenset[str]
+    files: Mapping[str, TreeEntry]
     has_links: bool
 
 
@@ -52,10 +53,16 @@ _FOLDER = re.compile(rb"040000 tree [0-9a-f]+\t([^\0]+)\0")
 _LINK = re.compile(rb"(?:\A|\0)120000 ")
 
 
-def outline(listing: bytes) -> Outline:
-    """Read `ls-tree -r -t -z` without making a value of each file."""
+def outline(listing: bytes, names: Collection[str]) -> Outline:
+    """Read `ls-tree -r -t -z` without making a value of each file, but for those of `names`."""
     folders = frozenset(_path(found[1]) for found in _FOLDER.finditer(listing))
-    return Outline(folders, _LINK.search(listing) is not None)
+    wanted = b"|".join(re.escape(name.encode()) for name in names)
+    pattern = rb"(\d{6}) blob ([0-9a-f]+)\t((?:[^\0]*/)?(?:%s))\0" % wanted
+    files = {
+        _path(path): TreeEntry(blob.decode(), -1, mode.decode())
+        for mode, blob, path in re.findall(pattern, listing)
+    }
+    return Outline(folders, files, _LINK.search(listing) is not None)
 
 
 def tree_entries(listing: bytes) -> Iterator[tuple[str, TreeEntry]]:
@@ -76,6 +83,13 @@ def changes(listing: bytes) -> Iterator[tuple[str, TreeEntry | None]]:
     for facts, path in zip(fields[::2], fields[1::2], strict=False):
         _, mode, _, blob, status = facts.decode().lstrip(":").split()
         yield _path(path), None if status == "D" else TreeEntry(blob, -1, mode)
+
+
+def sizes(output: bytes) -> Iterator[tuple[str, int]]:
+    """Read `cat-file --batch-check`: `hash type size` a line; raises MirrorBroken for a gap."""
+    for line in output.decode().splitlines():
+        blob, _, *size = line.split()
+        yield blob, _size(size[0] if size else "BAD", blob)
 
 
 def contents(output: bytes) -> Iterator[tuple[str, bytes | None]]:

@@ -66,7 +66,6 @@ async def locked_for_sync(dsn: str) -> AsyncIterator[Connection]:
 
 async def begin_sync(connection: Connection, url: str, branch: str, trigger: str) -> int:
     """Write the row of a sync that begins and return its id; called with the lock held."""
-    await run(connection, _sql.close_abandoned, {})
     parameters = {"url": url, "branch": branch, "trigger": trigger}
     return int(await value(connection, _sql.begin_sync, parameters))
 
@@ -168,17 +167,20 @@ async def deactivate(connection: Connection, gone: Iterable[tuple[Kind, str]]) -
     await run(connection, _sql.deactivate, parameters)
 
 
-async def merge(connection: Connection, copy_text: bytes, commit: str) -> None:
-    """Put the documents in `copy_text`, in the order of INCOMING, into service."""
-    await _copy(connection, "catalog_incoming", INCOMING, copy_text)
-    for statement in (
-        _sql.merge_items,
-        _sql.merge_bundles,
-        _sql.merge_updates,
-        _sql.merge_upgrades,
-    ):
-        await run(connection, statement, {"commit": commit})
-    await run(connection, _sql.clear_incoming, {})
+async def merge(connection: Connection, documents: Mapping[Kind, bytes], commit: str) -> None:
+    """Put documents, as COPY text in the order of INCOMING, into service."""
+    for kind, copy_text in documents.items():
+        await _copy(connection, "catalog_incoming", INCOMING, copy_text)
+        await run(connection, _MERGES[kind], {"commit": commit})
+        await run(connection, _sql.clear_incoming, {})
+
+
+_MERGES: Mapping[Kind, str] = {
+    "CatalogItem": _sql.merge_items,
+    "CatalogBundle": _sql.merge_bundles,
+    "UpdateItem": _sql.merge_updates,
+    "UpgradeItem": _sql.merge_upgrades,
+}
 
 
 async def refresh_eligibility(connection: Connection, changed: Iterable[tuple[Kind, str]]) -> int:

@@ -2,15 +2,15 @@
 -- Wait until no other process syncs; the lock is the session's. Two integers, since Terraform's pg backend takes one bigint.
 SELECT pg_advisory_lock(%(space)s::int, %(key)s::int);
 
--- name: close_abandoned
--- End the rows of syncs whose process died: called with the lock held, so none of them runs.
-UPDATE catalog_sync_status
-SET status = 'failed', sync_completed_at = clock_timestamp(),
-    error_message = 'The process that ran this sync ended before it did.'
-WHERE status = 'running';
-
 -- name: begin_sync
--- Write the row of a sync that begins.
+-- Write the row of a sync that begins, and end the rows of those whose process died: the lock is held, so none of them
+-- runs.
+WITH abandoned AS (
+    UPDATE catalog_sync_status
+    SET status = 'failed', sync_completed_at = clock_timestamp(),
+        error_message = 'The process that ran this sync ended before it did.'
+    WHERE status = 'running'
+)
 INSERT INTO catalog_sync_status (sync_started_at, status, repository_url, branch, trigger)
 VALUES (clock_timestamp(), 'running', %(url)s, %(branch)s, %(trigger)s)
 RETURNING id;
@@ -179,7 +179,7 @@ INSERT INTO catalog_items AS c (
 SELECT name, version, description, owner, tags, category, presentation, fulfillment,
        source_file_path, source_file_hash, %(commit)s, display_name, icon, access, approval,
        lifecycle, replaced_by, channel, dependencies
-FROM catalog_incoming WHERE kind = 'CatalogItem'
+FROM catalog_incoming
 ON CONFLICT (name) DO UPDATE SET
     version = EXCLUDED.version, description = EXCLUDED.description, owner = EXCLUDED.owner,
     tags = EXCLUDED.tags, category = EXCLUDED.category, presentation = EXCLUDED.presentation,
@@ -199,7 +199,7 @@ INSERT INTO catalog_bundles AS c (
 SELECT name, version, description, owner, tags, category, presentation, bundle_definition,
        source_file_path, source_file_hash, %(commit)s, display_name, icon, access, approval,
        lifecycle, replaced_by, channel, dependencies
-FROM catalog_incoming WHERE kind = 'CatalogBundle'
+FROM catalog_incoming
 ON CONFLICT (name) DO UPDATE SET
     version = EXCLUDED.version, description = EXCLUDED.description, owner = EXCLUDED.owner,
     tags = EXCLUDED.tags, category = EXCLUDED.category, presentation = EXCLUDED.presentation,
@@ -221,7 +221,7 @@ SELECT name, version, description, owner, tags, category, targets, destructive, 
        estimated_duration, presentation, fulfillment, source_file_path, source_file_hash,
        %(commit)s, display_name, icon, access, approval, lifecycle, replaced_by, channel,
        dependencies
-FROM catalog_incoming WHERE kind = 'UpdateItem'
+FROM catalog_incoming
 ON CONFLICT (name) DO UPDATE SET
     version = EXCLUDED.version, description = EXCLUDED.description, owner = EXCLUDED.owner,
     tags = EXCLUDED.tags, category = EXCLUDED.category, targets = EXCLUDED.targets,
@@ -245,7 +245,7 @@ SELECT name, version, description, owner, tags, category, targets, destructive, 
        estimated_duration, presentation, fulfillment, source_file_path, source_file_hash,
        %(commit)s, display_name, icon, access, approval, lifecycle, replaced_by, channel,
        dependencies
-FROM catalog_incoming WHERE kind = 'UpgradeItem'
+FROM catalog_incoming
 ON CONFLICT (name) DO UPDATE SET
     version = EXCLUDED.version, description = EXCLUDED.description, owner = EXCLUDED.owner,
     tags = EXCLUDED.tags, category = EXCLUDED.category, targets = EXCLUDED.targets,

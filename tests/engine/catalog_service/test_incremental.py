@@ -68,10 +68,10 @@ class Kept:
                 **arrays,
             )
         for path, file in self.files.items():
-            self.files[path] = file._replace(is_broken=path in outcome.broken)
+            self.files[path] = file._replace(is_broken=path in (outcome.broken or ()))
         for key in outcome.gone:
             self.documents[key] = self.documents[key]._replace(is_active=False)
-        for row in copied(outcome.documents, INCOMING):
+        for row in copied(b"".join(outcome.documents.values()), INCOMING):
             new = DocumentRow(
                 kind=cast("Any", row["kind"]),
                 name=row["name"],
