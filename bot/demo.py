@@ -24,7 +24,8 @@ from bot.panel import Panel
 from bot.playground import Installation, Playground
 from bot.playground.workspace import default_people, default_teams
 from bot.process import SlackAccess, bot_running, open_engine, running
-from bot.settings import Settings, Team
+from bot.setting_types import Team
+from bot.settings import Settings
 from bot.shipped import shipped
 from engine.catalog.founding import BRANCH, found_repository, replace_in_documents
 from engine.errors import ConfigurationError, StepFailed

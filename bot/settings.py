@@ -9,27 +9,31 @@ comma-separated or JSON. The names that Bolt's users know (`SLACK_BOT_TOKEN` ...
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal
 from urllib.parse import unquote
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
+from bot.setting_sources import (
+    DEFAULT_FILE,
+    PREFIX,
+    config_path,
+    from_environment,
+    from_file,
+    origin,
+)
+from bot.setting_types import Duration, Keys, Names, NamesByKey, Networks, Teams
 from engine.catalog.suggest import did_you_mean
 from engine.config import (
     LEASE,
@@ -39,13 +43,7 @@ from engine.config import (
     GitHubSettings,
     TicketSystemSettings,
 )
-from engine.durations import parse_duration
 from engine.errors import ConfigurationError
-
-PREFIX = "PAO_"
-DEFAULT_FILE = "pao.yml"
-UNPREFIXED = ("slack_bot_token", "slack_app_token", "slack_signing_secret")
-"""Settings that are also read under their name alone, as Bolt's users know them."""
 
 
 def default_data_dir() -> Path:
@@ -54,80 +52,6 @@ def default_data_dir() -> Path:
         return Path("/var/lib/pao")
     home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111
     return Path(home) / "pao"
-
-
-def _duration(value: object) -> timedelta:
-    if isinstance(value, timedelta):
-        return value
-    return timedelta(seconds=parse_duration(value))
-
-
-def _structure(value: object) -> object:
-    """Read a mapping from JSON, where it comes from the environment."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it is not JSON: {error}") from error
-
-
-def _list(value: object) -> object:
-    """Split at commas what is not a list, or JSON of one."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        return _structure(value)
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-def _lists(value: object) -> object:
-    found = _structure(value)
-    if isinstance(found, Mapping):
-        return {key: _list(item) for key, item in found.items()}
-    return found
-
-
-Duration: TypeAlias = Annotated[timedelta, NoDecode, BeforeValidator(_duration)]
-Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
-Keys: TypeAlias = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_list)]
-NamesByKey: TypeAlias = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_lists)]
-
-
-def _networks(value: object) -> object:
-    found = _list(value)
-    if isinstance(found, list):
-        for network in found:
-            try:
-                ip_network(str(network), strict=False)
-            except ValueError as error:
-                raise ValueError(f"{network} is neither an address nor a network") from error
-    return found
-
-
-Networks: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)]
-
-
-class Team(BaseModel):
-    """A team: people by Slack user id, and a Slack user group (handle or id) that stands for it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    members: Names = ()
-    usergroup: str | None = None
-
-
-def _teams(value: object) -> object:
-    found = _structure(value)
-    if not isinstance(found, Mapping):
-        return found
-    return {
-        name: team if isinstance(team, Mapping | Team) else {"members": team}
-        for name, team in found.items()
-    }
-
-
-Teams: TypeAlias = Annotated[dict[str, Team], NoDecode, BeforeValidator(_teams)]
 
 
 class Settings(BaseSettings):
@@ -261,11 +185,11 @@ class Settings(BaseSettings):
 
     def origins(self) -> dict[str, str]:
         """Say for each setting where its value comes from."""
-        environment = _from_environment(os.environ)
-        file = _config_path(self.config)
-        in_file = _from_file(file)
+        environment = from_environment(Settings.model_fields, os.environ)
+        file = config_path(self.config)
+        in_file = from_file(file, Settings.model_fields)
         return {
-            name: _origin(name, self.model_fields_set, environment, in_file, file)
+            name: origin(name, self.model_fields_set, environment, in_file, file)
             for name in type(self).model_fields
         }
 
@@ -391,120 +315,23 @@ class _Source(PydanticBaseSettingsSource):
 
 class _Environment(_Source):
     def __call__(self) -> dict[str, Any]:
-        return _from_environment(os.environ)
+        return from_environment(Settings.model_fields, os.environ)
 
 
 class _ConfigFile(_Source):
     def __call__(self) -> dict[str, Any]:
-        return _from_file(_config_path(self.current_state.get("config")))
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in Settings.model_fields:
-        value = _variable(name, environ)
-        if value is not None:
-            found[name] = value
-    return found
-
-
-def _variable(name: str, environ: Mapping[str, str]) -> str | None:
-    """Return the value of one setting in the environment, read from its file if it names one."""
-    variable = PREFIX + name.upper()
-    value = environ.get(variable) or (environ.get(name.upper()) if name in UNPREFIXED else None)
-    file = environ.get(f"{variable}_FILE")
-    if value and file:
-        raise ConfigurationError(
-            f"{variable} and {variable}_FILE are both set", "only one can count", "Unset one"
-        )
-    if not file:
-        return value or None
-    try:
-        return Path(file).read_text("utf-8").rstrip("\r\n") or None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"The file {file}, which {variable}_FILE names, cannot be read",
-            str(getattr(error, "strerror", None) or error),
-            "Check its path and rights",
-        ) from error
-
-
-def _config_path(given: object) -> Path | None:
-    """Return the configuration file: one that was named must exist, the default one may."""
-    if given:
-        return Path(str(given)).expanduser()
-    default = Path(DEFAULT_FILE)
-    return default if default.is_file() else None
-
-
-def _from_file(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        document = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise ConfigurationError(
-            f"The configuration file {path} cannot be read", reason, "Mend it or its path"
-        ) from error
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise ConfigurationError(
-            f"The configuration file {path} is not a mapping",
-            "its top level must be `name: value` lines",
-            "See `pao config reference`",
-        )
-    values = {str(key).lower(): value for key, value in document.items()}
-    _refuse_unknown(values, path)
-    if path.stat().st_mode & (stat.S_IWOTH):
-        raise ConfigurationError(
-            f"The configuration file {path} can be written by everybody",
-            "then anybody could make this program theirs",
-            f"Run chmod o-w {path}",
-        )
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _refuse_unknown(names: Iterable[str], path: Path) -> None:
-    known = [name for name in Settings.model_fields if name != "config"]
-    told = [
-        f"{name} is not a setting.{did_you_mean(name, known)}"
-        for name in names
-        if name not in known
-    ]
-    if told:
-        raise ConfigurationError(
-            f"The configuration file {path} has a mistake", " ".join(told), "", code="unknown_key"
-        )
-
-
-def _origin(
-    name: str,
-    is_set: set[str],
-    environment: Mapping[str, Any],
-    in_file: Mapping[str, Any],
-    file: Path | None,
-) -> str:
-    if name not in is_set:
-        return "default"
-    if name in environment:
-        variable = PREFIX + name.upper()
-        if name in UNPREFIXED and not os.environ.get(variable):
-            return name.upper()
-        return f"{variable}_FILE" if os.environ.get(f"{variable}_FILE") else variable
-    return str(file) if name in in_file else "command line"
+        return from_file(config_path(self.current_state.get("config")), Settings.model_fields)
 
 
 def _told(error: ValidationError, config: Path | None) -> ConfigurationError:
     """Name each setting that is wrong, and where its value came from; never the value."""
-    environment = _from_environment(os.environ)
-    file = _config_path(config or environment.get("config"))
-    in_file = _from_file(file)
+    environment = from_environment(Settings.model_fields, os.environ)
+    file = config_path(config or environment.get("config"))
+    in_file = from_file(file, Settings.model_fields)
     told = []
     for finding in error.errors(include_url=False, include_input=False):
         name = str(finding["loc"][0])
-        where = _origin(name, {name}, environment, in_file, file)
+        where = origin(name, {name}, environment, in_file, file)
         variable = PREFIX + name.upper()
         source = "" if where == variable else f" (from {where})"
         told.append(f"{variable}{source}: {_plain(finding['msg'])}")

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from bot.cli.command import Invocation, group
-from bot.settings import PREFIX, UNPREFIXED, Settings
+from bot.setting_sources import PREFIX, UNPREFIXED
+from bot.settings import Settings
 from engine.results import SECRET_DOTS
 
 config = group("config", "The settings, and where each comes from.")

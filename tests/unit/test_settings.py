@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import settings
+from bot import setting_sources, setting_types, settings
 from bot.cli.config import markdown
 from bot.settings import Settings, load, unknown_variables
 from engine.errors import ConfigurationError
@@ -59,7 +59,7 @@ def test_pao_config_names_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(config=Path("pao.yml")).http_port == 1
 
 
-@pytest.mark.parametrize("name", settings.UNPREFIXED)
+@pytest.mark.parametrize("name", setting_sources.UNPREFIXED)
 def test_the_names_of_bolt_work_and_ours_win(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name.upper(), "theirs")
     assert getattr(load(), name).get_secret_value() == "theirs"
@@ -111,7 +111,7 @@ def test_a_team_may_be_members_and_a_user_group(monkeypatch: pytest.MonkeyPatch)
 
 @given(st.lists(st.text("abcU123.-/:", min_size=1), max_size=5))
 def test_a_list_survives_being_written_with_commas(names: list[str]) -> None:
-    assert settings._list(",".join(names)) == names
+    assert setting_types._list(",".join(names)) == names
 
 
 def test_empty_variables_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,3 +215,12 @@ def test_data_of_an_ordinary_user_is_in_their_home(monkeypatch: pytest.MonkeyPat
 def test_the_page_of_settings_is_the_one_that_the_code_prints() -> None:
     page = Path(__file__).parents[2] / "docs/settings.md"
     assert page.read_text() == markdown() + "\n", "run: pao config reference > docs/settings.md"
+
+
+@pytest.mark.parametrize("wrong", ["localhost", "10.0.0.0/33", "10.0.0", '["::1", "x"]'])
+def test_watchers_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("PAO_METRICS_ALLOW", wrong)
+    with pytest.raises(ConfigurationError, match="PAO_METRICS_ALLOW"):
+        load()
+    monkeypatch.setenv("PAO_METRICS_ALLOW", "10.0.0.0/8, ::1")
+    assert load().metrics_allow == ("10.0.0.0/8", "::1")
