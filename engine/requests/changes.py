@@ -119,7 +119,9 @@ def _parts(row: RequestRow, changes: Changes) -> Iterator[_Part]:
             text = f"There is no component {quoted(part)} in this request."
             refuse([FieldError(part, text, "unknown_component")])
         else:
-            before = (row.parameters.get(COMPONENTS) or {}).get(part) or {}
+            kept = (row.parameters.get(COMPONENTS) or {}).get(part) or {}
+            fixed = planned[part].get("parameters") or {}  # rendered anew when a step needs them
+            before = {name: value for name, value in kept.items() if name not in fixed}
             yield _Part(part, planned[part], before, given)
 
 

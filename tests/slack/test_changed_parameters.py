@@ -35,6 +35,20 @@ fulfillment:
           body: {size: "{{ size }}", note: "{{ note }}", token: "{{ token }}"}
 """
 
+SITE = """
+name: site
+display_name: Site
+version: 1.0.0
+owner: platform
+description: A bucket with a name
+bundle:
+  required_items:
+    - {name: files, catalog_item: bucket, parameters: {note: "{{ title }}"}}
+presentation:
+  bundle_fields:
+    - {name: title, type: string, required: true}
+"""
+
 
 @pytest.fixture
 async def bot(
@@ -47,7 +61,9 @@ async def bot(
     http_server.answer("POST", "/buckets", status=400, json={"error": "too large"}, times=1)
     http_server.answer("POST", "/buckets", json={})
     text = BUCKET.replace("URL", http_server.url)
-    repository = git_repository({"catalog/storage/bucket.yaml": text})
+    repository = git_repository(
+        {"catalog/storage/bucket.yaml": text, "catalog/storage/site.yaml": SITE}
+    )
     async with running_bot(dsn, repository.url, tmp_path / "data") as bot:
         yield bot
 
@@ -95,3 +111,28 @@ async def test_nobody_else_is_shown_what_was_asked_for(bot: RunningBot) -> None:
     answers = await bot.twin.eventually(lambda: bot.twin.ephemerals("bob")[before:])
     assert "You may not do this" in text_of(answers[-1])
     assert bot.twin.views("bob") == []
+
+
+async def test_a_bundle_goes_on_with_what_was_changed_of_a_component(
+    bot: RunningBot, http_server: HttpServer
+) -> None:
+    form = await bot.form("alice", "site")
+    await bot.twin.submit("alice", form, {"field:title": "docs"})
+    page = {"component:files:size": "90", "component:files:token": "hunter2-hunter2"}
+    await bot.twin.submit("alice", form, page)
+    await bot.twin.submit("alice", form)
+    card = await bot.card(holding="is failed")
+
+    await bot.twin.click("alice", card, "request_change", text_of(card).split("`")[1])
+    form = await bot.twin.view("alice", "request_form")
+    assert bot.twin.values_of(form)["field:title"]["field"]["value"] == "docs"
+    await bot.twin.submit("alice", form)
+    values = bot.twin.values_of(form)
+    assert values["component:files:size"]["field"]["value"] == "90"
+    assert values["component:files:token"]["field"]["value"] is None
+    await bot.twin.submit("alice", form, {"component:files:size": "9"})
+
+    assert bot.twin.views("alice") == []
+    await bot.card(holding="is completed")
+    _, second = http_server.requests("POST", "/buckets")
+    assert second.json() == {"size": 9, "note": "docs", "token": "hunter2-hunter2"}
