@@ -128,6 +128,7 @@ def _wrong(
     prefix: str,
 ) -> list[FieldError]:
     errors: list[FieldError] = []
+    taken: dict[tuple[str, str], str] = {}
     for dependency in asked:
         named, place = chosen.get(dependency.key), f"{prefix}{dependency.key}"
         if named is None:
@@ -135,9 +136,12 @@ def _wrong(
                 text = f"An instance of {dependency.catalog_item} is needed here."
                 errors.append(FieldError(place, text, "required"))
             continue
+        twin = taken.setdefault((named, dependency.type), dependency.key)
         problem = _problem(
             actor, providers.get(named), named, dependency.catalog_item, dependency.version
         )
+        if problem is None and twin != dependency.key:
+            problem = f"{named} is connected as {twin} already."
         if problem:
             errors.append(FieldError(place, problem, "wrong_dependency"))
     return errors

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -59,7 +59,7 @@ from engine.store import submission as store
 from engine.store.instances import InstanceRow
 from engine.store.pool import Connection
 from engine.store.secrets import EncryptedValue
-from engine.store.submission import NewMember, NewRequest, StoredDocument
+from engine.store.submission import ChosenDependency, NewMember, NewRequest, StoredDocument
 
 __all__ = ["Intake", "OptionsNeeded", "StaleForm", "access_of", "check", "submit"]
 
@@ -296,7 +296,27 @@ async def _reserve(
         values = {spec.name: sealed[key].get(spec.name) for spec in fields}
         chosen = wanted.connections(values)
         if chosen:
-            await store.insert_dependencies(connection, request_id, ids[key], chosen)
+            await _connect(connection, request_id, ids[key], chosen)
+
+
+async def _connect(
+    connection: Connection,
+    request_id: UUID,
+    instance_id: UUID,
+    chosen: Sequence[ChosenDependency],
+) -> None:
+    """Connect an instance; Conflict where another one began to go at the same moment."""
+    try:
+        await store.insert_dependencies(connection, request_id, instance_id, chosen)
+    except ConstraintViolated as refused:
+        if refused.constraint != store.PROVIDERS_STAY:
+            raise
+        raise Conflict(
+            "An instance that was chosen is on its way out",
+            refused.why,
+            "Choose another one",
+            code="provider_leaving",
+        ) from refused
 
 
 def _member(one: JudgedComponent, name: str, parameters: Mapping[str, Any]) -> NewMember:

@@ -26,6 +26,9 @@ _HOLD: Final[Mapping[Kind, str]] = {
 ONE_ACTIVE_REQUEST: Final = "uq_service_requests_active_subject"
 """The index by which the database refuses a second active request of an instance."""
 
+PROVIDERS_STAY: Final = "check_dependencies_provider_stays"
+"""The rule by which the database refuses that anything new needs what is on its way out."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
@@ -296,6 +299,8 @@ async def insert_request(connection: Connection, request: NewRequest) -> str | N
         "plan": jsonb(request.plan),
         "not_before": request.not_before,
     }
+    if request.target is None:
+        return str(await value(connection, _sql.insert_request, parameters))
     try:
         async with connection.transaction():
             return str(await value(connection, _sql.insert_request, parameters))

@@ -326,6 +326,20 @@ async def test_a_dependency_that_will_not_do_is_refused(
     assert any(message in error.message for error in refused.value.errors)
 
 
+async def test_one_instance_is_connected_once_in_one_way(bench: Workbench) -> None:
+    provider = await bench.run(await bench.request([step("a")], item="postgres"))
+    dependencies = [
+        {"catalog_item": "postgres", "name": "primary"},
+        {"catalog_item": "postgres", "name": "replica"},
+        {"catalog_item": "postgres", "name": "route", "type": "network"},
+    ]
+    await add_item(bench.connection, "app", dependencies=dependencies)
+    named = dict.fromkeys(("primary", "replica", "route"), provider.instance_id or "")
+    with pytest.raises(InvalidInput, match="is connected as primary already") as refused:
+        await submit(bench, item="app", dependencies=named)
+    assert [one.field for one in refused.value.errors] == ["replica"]
+
+
 async def test_requests_are_found_by_what_is_unique_of_their_id(bench: Workbench) -> None:
     await add_item(bench.connection)
     view = await submit(bench)

@@ -402,6 +402,8 @@ async def test_either_it_goes_or_somebody_new_depends_on_it_never_both(
         isinstance(one, RequestView) and one.request_type == "create" for one in outcomes
     )
     assert dependents == connected
+    late = {one.code for one in outcomes if isinstance(one, Conflict)}
+    assert late <= {"provider_leaving", "blocked"}
     gone = isinstance(outcomes[round_], RequestView)
     assert (state == "decommissioning") is gone
     assert gone is (dependents == 0)
