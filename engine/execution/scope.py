@@ -86,7 +86,7 @@ def secret_ids(request: ClaimedRequest) -> Iterator[UUID]:
         yield from references_in(member.deployment_parameters)
         yield from references_in(member.outputs)
         yield from references_in(member.dependencies)
-    for outputs in request.created_by.values():
+    for outputs in request.past_steps.values():
         yield from references_in(outputs)
 
 

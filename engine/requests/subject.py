@@ -142,17 +142,19 @@ def _dependencies(request: ClaimedRequest, component: str | None) -> Mapping[str
 
 
 def _steps(request: ClaimedRequest, component: str | None) -> dict[str, Any]:
-    """Return the steps of the same component by name; the outputs of one that gave none are None."""
+    """Return the steps of the same component by name; the outputs of one that gave none are None.
+
+    What destroys has the name of what made, and gives nothing: the earlier outputs stand.
+    """
     prefix = f"{component}/" if component else ""
-    own = {
-        step_id.removeprefix(prefix): {"outputs": outputs}
+    outputs = {
+        step_id.removeprefix(prefix): outputs
         for step_id, outputs in request.steps.items()
         if step_id.startswith(prefix)
     }
-    if not request.past_steps:
-        return own
-    earlier = request.past_steps.get(component) or {}
-    return {name: {"outputs": outputs} for name, outputs in earlier.items()} | own
+    for name, earlier in (request.past_steps.get(component) or {}).items():
+        outputs[name] = outputs.get(name) or earlier
+    return {name: {"outputs": outputs} for name, outputs in outputs.items()}
 
 
 def _member(request: ClaimedRequest, component: str | None) -> ClaimedMember | None:

@@ -78,8 +78,8 @@ class ClaimedRequest:
     dependencies: Mapping[str, Any]
     members: Mapping[str, ClaimedMember] = field(default_factory=dict)
     """Of a bundle: the instance of each component that is on."""
-    created_by: Mapping[str | None, Mapping[str, Any]] = field(default_factory=dict)
-    """Of a decommission: what the steps of the create gave, by component and name."""
+    past_steps: Mapping[str | None, Mapping[str, Any]] = field(default_factory=dict)
+    """Of a decommission: what the steps of all that was done before gave, by component and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,22 +454,25 @@ async def _with_what_they_are_about(
         return {}
     parameters = {"ids": [*ending, *bundles]}
     members = await rows(connection, _sql.members_of_requests, parameters, ClaimedMember)
-    made = await rows(connection, _sql.steps_of_creation, {"ids": ending}, _CreationStep)
+    made = await rows(connection, _sql.steps_of_past, {"ids": ending}, _PastStep)
     return {
         one.id: replace(
             one,
             members={m.component: m for m in members if m.request_id == one.id},
-            created_by=_by_component(step for step in made if step.request_id == one.id),
+            past_steps=_by_component(step for step in made if step.request_id == one.id),
         )
         for one in found
         if one.id in parameters["ids"]
     }
 
 
-def _by_component(steps: Iterable[_CreationStep]) -> dict[str | None, dict[str, Any]]:
+def _by_component(steps: Iterable[_PastStep]) -> dict[str | None, dict[str, Any]]:
+    """Return what steps gave by component and name; later outputs of one name over earlier ones."""
     found: dict[str | None, dict[str, Any]] = {}
     for step in steps:
-        found.setdefault(step.component, {})[step.step_name] = step.outputs
+        named = found.setdefault(step.component, {})
+        earlier = named.get(step.step_name)
+        named[step.step_name] = {**(earlier or {}), **step.outputs} if step.outputs else earlier
     return found
 
 
@@ -503,7 +506,7 @@ _FINISH_FIELDS = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class _CreationStep:
+class _PastStep:
     request_id: UUID
     component: str | None
     step_name: str

@@ -75,17 +75,28 @@ JOIN bundle_instance_members m ON m.bundle_instance_id = r.subject_instance_id
 JOIN service_instances si ON si.id = m.member_instance_id
 WHERE r.id = ANY (%(ids)s) AND m.component_name IS NOT NULL;
 
--- name: steps_of_creation
--- What the steps of a create gave, for the decommissions of what it made: by component, of a member's
--- own decommission without one.
-SELECT r.id AS request_id, CASE WHEN own.id IS NULL THEN s.component END AS component,
+-- name: steps_of_past
+-- What the steps of everything done to an instance gave, oldest first, for its decommission: by
+-- component where it is a bundle's; of a member alone without one.
+SELECT r.id AS request_id,
+       CASE WHEN source.part IS NULL THEN coalesce(source.component, s.component) END AS component,
        s.step_name, CASE s.status WHEN 'completed' THEN s.outputs END AS outputs
 FROM service_requests r
-JOIN service_instances si ON si.id = r.target_instance_id
-LEFT JOIN bundle_instance_members own ON own.member_instance_id = si.id
-JOIN request_steps s ON s.request_id = si.creation_request_id AND s.section = 'automation'
-    AND (own.id IS NULL OR s.component = own.component_name)
-WHERE r.id = ANY (%(ids)s);
+CROSS JOIN LATERAL (
+    SELECT r.target_instance_id AS instance_id, NULL::text AS component, NULL::text AS part
+    UNION ALL
+    SELECT member_instance_id, component_name, NULL
+    FROM bundle_instance_members WHERE bundle_instance_id = r.target_instance_id
+    UNION ALL
+    SELECT bundle_instance_id, NULL, component_name
+    FROM bundle_instance_members WHERE member_instance_id = r.target_instance_id
+) AS source
+JOIN service_requests made ON made.subject_instance_id = source.instance_id
+    AND made.request_type <> 'decommission'
+JOIN request_steps s ON s.request_id = made.id AND s.section = 'automation'
+    AND (source.part IS NULL OR s.component = source.part)
+WHERE r.id = ANY (%(ids)s)
+ORDER BY made.created_at, s.position;
 
 -- name: keep_member_parameters
 -- Keep what a member of a bundle is made with, as far as that is known only now.
