@@ -180,7 +180,7 @@ def blocked(instance: InstanceView, check: DecommissionCheck) -> list[str]:
     """Tell why an instance may not be decommissioned: who needs it, and whom to ask; in lines."""
     name = f"*{escaped(one_line(instance.instance_name), 200)}* {code(instance.instance_id)}"
     reason = f": {escaped(check.reason, 500).rstrip('.')}" if check.reason else ""
-    lines = [_blocker(one, instance.instance_id) for one in check.blocking_instances[:15]]
+    lines = [blocker(one, instance.instance_id) for one in check.blocking_instances[:15]]
     more = len(check.blocking_instances) - len(lines)
     told = [f":no_entry: {name} cannot be decommissioned{reason}.", *lines]
     if more > 0:
@@ -190,7 +190,8 @@ def blocked(instance: InstanceView, check: DecommissionCheck) -> list[str]:
     return told
 
 
-def _blocker(one: Mapping[str, Any], asked: str) -> str:
+def blocker(one: Mapping[str, Any], asked: str) -> str:
+    """Return one service that stands in the way of the instance `asked`, with its owner."""
     needs = str(one.get("needs") or asked)
     which = f" needs {code(needs)}" if needs != asked else ""
     return (

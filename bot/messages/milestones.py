@@ -8,6 +8,7 @@ from bot.messages.approvals import (
     because,
     waiting,
 )
+from bot.messages.asking import blocker
 from bot.messages.blocks import button
 from bot.messages.card import OUTPUTS, RESOLVE, aftermath_in_words, check_in_words
 from bot.messages.replies import Milestone, is_escalated
@@ -18,7 +19,6 @@ from bot.messages.text import (
     duration,
     escaped,
     link,
-    mention,
     moment,
     one_line,
 )
@@ -204,31 +204,19 @@ def _check(data: Mapping[str, Any]) -> str:
 
 
 def _decommission_checked(event: Event, view: RequestView) -> Milestone:
-    return Milestone(
-        f"{decommission_in_words(event.data, view.instance_name or '')}\n{_accepted_as(view)}"
-    )
+    return Milestone(f"{_free_or_blocked(event.data, view)}\n{_accepted_as(view)}")
 
 
-def decommission_in_words(data: Mapping[str, Any], name: str) -> str:
-    """Return whether an instance may go, and who stands in the way."""
-    what = f"*{escaped(one_line(name), 200)}*" if name else "The service"
+def _free_or_blocked(data: Mapping[str, Any], view: RequestView) -> str:
+    """Return whether the instance may go, and who stands in the way."""
+    what = f"*{escaped(one_line(view.instance_name), 200)}*" if view.instance_name else "It"
     if data.get("can_decommission"):
         return f":white_check_mark: {what} is free to go: nothing that lives needs it."
-    reason = because(data.get("reason"))
-    return "\n".join((f":no_entry: {what} cannot go now{reason}", *_in_the_way(data)))
-
-
-def _in_the_way(data: Mapping[str, Any]) -> Iterator[str]:
     found = data.get("blocking_instances") or ()
-    for one in found[:BLOCKING]:
-        owner = mention(str(one.get("owner_user_id") or "?"))
-        team = escaped(str(one.get("owner_team") or "?"), 100)
-        yield (
-            f"• *{escaped(one_line(str(one.get('instance_name', '?'))), 150)}* "
-            f"{code(str(one.get('instance_id', '?')))} of {owner}, team *{team}*, needs it"
-        )
-    if len(found) > BLOCKING:
-        yield f"… and {len(found) - BLOCKING} more"
+    lines = [blocker(one, view.instance_id or "") for one in found[:BLOCKING]]
+    more = [f"… and {len(found) - BLOCKING} more"] if len(found) > BLOCKING else []
+    head = f":no_entry: {what} cannot go now{because(data.get('reason'))}"
+    return "\n".join((head, *lines, *more))
 
 
 def _overrunning(event: Event, _: RequestView) -> Milestone:
