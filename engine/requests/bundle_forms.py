@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.catalog import search
-from engine.catalog.documents import load_bundle
 from engine.errors import Conflict
 from engine.people.permissions import Denied
-from engine.requests.bundles import items_of
+from engine.requests.bundles import bundle_order
 from engine.requests.components import asked_fields, available
-from engine.requests.judging import held_document
 from engine.results import Actor, ComponentForm
 from engine.store.pool import Connection
 
@@ -23,14 +21,12 @@ async def component_forms(
     An optional component that cannot be had is left out. Raises NotFound for an unknown bundle, and
     Conflict or Denied, with the reason, where a required component cannot be had.
     """
-    document = await held_document(connection, actor, "CatalogBundle", name)
-    bundle = load_bundle(document.bundle or {})
-    items = await items_of(connection, bundle)
+    order = await bundle_order(connection, actor, name)
     forms: list[ComponentForm] = []
-    for component in bundle.components:
-        is_required = component in bundle.required_items
+    for component in order.bundle.components:
+        is_required = component in order.bundle.required_items
         try:
-            item = available(actor, document, component, items[component.key])
+            item = available(actor, order.document, component, order.items[component.key])
         except (Conflict, Denied):
             if is_required:
                 raise

@@ -168,12 +168,18 @@ class BundleOrder:
 
 async def find(connection: Connection, actor: Actor, submission: Submission) -> BundleOrder:
     """Return the order of the bundle that is named."""
-    document = await held_document(connection, actor, "CatalogBundle", submission.bundle or "")
+    return await bundle_order(connection, actor, submission.bundle or "")
+
+
+async def bundle_order(connection: Connection, actor: Actor, name: str) -> BundleOrder:
+    """Return the order of a bundle; NotFound, or Denied with the same words, as for an item."""
+    await store.hold_items_of_bundle(connection, name)
+    document = await held_document(connection, actor, "CatalogBundle", name)
     bundle = load_bundle(document.bundle or {})
-    return BundleOrder(document, bundle, await items_of(connection, bundle))
+    return BundleOrder(document, bundle, await _items(connection, bundle))
 
 
-async def items_of(connection: Connection, bundle: Bundle) -> dict[str, StoredDocument | None]:
+async def _items(connection: Connection, bundle: Bundle) -> dict[str, StoredDocument | None]:
     """Return the document of each component, by its key, held against syncs."""
     names = sorted({component.catalog_item for component in bundle.components})
     found = await store.held_documents(connection, "CatalogItem", names)

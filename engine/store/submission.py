@@ -221,6 +221,11 @@ async def held_documents(
     return await documents(connection, ids) if ids else []
 
 
+async def hold_items_of_bundle(connection: Connection, name: str) -> None:
+    """Hold the items of a bundle against syncs, before the bundle itself."""
+    await values(connection, _sql.hold_items_of_bundle, {"name": name})
+
+
 async def documents(connection: Connection, ids: Sequence[UUID]) -> list[StoredDocument]:
     """Return documents of any kind by their ids, active ones first."""
     return await rows(connection, _sql.documents, {"ids": list(ids)}, StoredDocument)

@@ -12,6 +12,17 @@ FROM service_requests WHERE idempotency_key = %(key)s;
 SELECT id FROM catalog_items WHERE name = ANY (%(names)s) OR slug = ANY (%(names)s)
 ORDER BY id FOR SHARE;
 
+-- name: hold_items_of_bundle
+-- Keep syncs away from the items of a bundle: they write items before bundles, so these are held first.
+SELECT id FROM catalog_items WHERE id = ANY (ARRAY(
+    SELECT i.id
+    FROM catalog_bundles b
+    CROSS JOIN LATERAL jsonb_path_query(b.bundle_definition, '$.*[*].catalog_item') AS used(item)
+    JOIN catalog_items i ON i.name = used.item #>> '{}' OR i.slug = used.item #>> '{}' AND i.is_active
+    WHERE b.name = %(name)s OR b.slug = %(name)s
+))
+ORDER BY id FOR SHARE;
+
 -- name: hold_bundles
 -- Keep syncs away from bundles of these names or slugs, until the transaction ends.
 SELECT id FROM catalog_bundles WHERE name = ANY (%(names)s) OR slug = ANY (%(names)s)
