@@ -487,11 +487,13 @@ class ComponentForm:
     fields: tuple[AnyField, ...]
     """The item's fields without the fixed ones."""
     fixed: Mapping[str, Json]
-    """What the bundle gives and nobody is asked, as written: may be templates."""
+    """What the bundle gives and nobody is asked: as far as it is known, else templates as written."""
     details: CatalogDetails
     version: str
     provided: Mapping[str, str] = field(default_factory=dict)
     """Dependencies of the item that another component provides: {dependency: component}."""
+    late: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Fixed ones that only the running request knows: {name: components that they come from}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -540,6 +542,10 @@ class SyncReport:
     duration_ms: int = 0
     changes: Sequence[Mapping[str, Json]] = ()
     """[{kind, name, change: added|updated|removed, from_version, to_version}]"""
+    repository_url: str | None = None
+    """Of a sync that found something new."""
+    compare_url: str | None = None
+    """Where the repository's host shows what changed since the previous commit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,8 @@ async def _opened(call: Call) -> Open:
     if meta.session:
         kept = await sessions.find(engine, actor, meta.session)
         earlier, expired = (kept.filled.over(earlier), False) if kept else (earlier, True)
-    return Open(form, read_view(form, view, earlier), meta, view, expired)
+    filled = read_view(form, view, earlier)
+    return Open(await subjects.settled(call, form, filled), filled, meta, view, expired)
 
 
 async def _kept(call: Call, here: Open) -> Open:

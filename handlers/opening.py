@@ -10,6 +10,7 @@ from bot.forms.pages import ANEW, draw
 from bot.listening import Call
 from bot.messages import notices
 from bot.messages.blocks import actions, button, section
+from handlers import subjects
 
 Block = dict[str, Any]
 
@@ -19,9 +20,11 @@ async def first_page(call: Call, form: Form, meta: Meta) -> Block:
     actor, engine = await call.actor(), call.services.engine
     kept = await sessions.draft(engine, actor, form)
     fresh = untouched(form, actor)
+    filled = kept.filled.over(fresh) if kept else fresh
+    form = await subjects.settled(call, form, filled)
     if kept is None:
-        return draw(form, fresh, meta)
-    return draw(form, kept.filled.over(fresh), replace(meta, session=kept.session_id), _DRAFT)
+        return draw(form, filled, meta)
+    return draw(form, filled, replace(meta, session=kept.session_id), _DRAFT)
 
 
 _DRAFT: Final = (section(notices.DRAFT), *actions(button(notices.START_ANEW, ANEW)))

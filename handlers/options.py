@@ -19,7 +19,7 @@ from bot.forms.fields import (
     options,
     source_is_down,
 )
-from bot.forms.form import Form
+from bot.forms.form import Filled, Form
 from bot.forms.meta import Meta
 from bot.forms.parts import Part
 from bot.forms.places import dependency_place, place_of
@@ -55,6 +55,8 @@ async def for_field(call: Call) -> Suggestions:
     """Offer services, teams, or the options of a long list."""
     meta = Meta.unpacked(call.body["view"]["private_metadata"])
     form = await subjects.load(call, meta)
+    entered = await _entered(call, meta)
+    form = await subjects.settled(call, form, entered)
     asked = str(call.body.get("block_id"))
     for _, part, one in form.every_dependency():
         if dependency_place(one.name, part.key) == asked:
@@ -69,16 +71,22 @@ async def for_field(call: Call) -> Suggestions:
         teams = await call.services.identity.teams()
         return _offered(_matching(call, (option(team, team) for team in teams)))
     if getattr(field, "options_from", None) is not None:
-        return await _fetched(call, part, field.name, meta)
+        return await _fetched(call, part, field.name, entered)
     return _offered(_matching(call, options(field)))
 
 
-async def _fetched(call: Call, part: Part, name: str, meta: Meta) -> Suggestions:
+async def _entered(call: Call, meta: Meta) -> Filled:
+    """Return what earlier pages hold."""
+    if meta.session is None:
+        return Filled()
+    kept = await sessions.find(call.services.engine, await call.actor(), meta.session)
+    return kept.filled if kept else Filled()
+
+
+async def _fetched(call: Call, part: Part, name: str, entered: Filled) -> Suggestions:
     """Offer what a source answers, given what earlier pages hold; or say that it is down."""
     actor, engine = await call.actor(), call.services.engine
-    kept = await sessions.find(engine, actor, meta.session) if meta.session else None
-    entered = kept.filled.values if kept else {}
-    values = {**part.fixed, **_of_part(part, entered)}
+    values = {**part.fixed, **_of_part(part, entered.values)}
     try:
         found = await engine.field_options(actor, part.details, name, values)
     except Unreachable as down:

@@ -10,12 +10,13 @@ from typing import Any, Final, Literal, cast
 
 from bot.forms.form import Filled, Form, Purpose, form_of, shown, untouched
 from bot.forms.meta import Meta
-from bot.forms.parts import Part, qualified
+from bot.forms.parts import Part, component_part, qualified
 from bot.forms.submitting import handed_in, submission
 from bot.listening import Call
 from bot.messages import asking
 from engine import (
     CatalogDetails,
+    ComponentForm,
     FieldError,
     NotFound,
     RequestView,
@@ -77,6 +78,18 @@ async def new_form(call: Call, details: CatalogDetails) -> Form:
             for one in await engine.bundle_components(actor, details.entry.name)
         ]
     return form_of(details, actor, engine.narrowed(actor, details), components)
+
+
+async def settled(call: Call, form: Form, filled: Filled) -> Form:
+    """Return the form of a bundle with what it fixes, as far as its own fields tell that by now."""
+    if not (form.is_new and form.components):
+        return form
+    actor, engine = await call.actor(), call.services.engine
+    own = {one.name: filled.values.get(one.name) for one in form.fields if form.own.takes(one)}
+    texts = filled.texts & own.keys()
+    found = await engine.bundle_components(actor, form.name, own, texts)
+    parts = (component_part(one, engine.narrowed(actor, one.details)) for one in found)
+    return replace(form, components=tuple(parts))
 
 
 async def _load_new(call: Call, meta: Meta) -> Form:
@@ -145,8 +158,8 @@ async def changes(call: Call, request_id: str, step: str | None) -> Form:
     actor, engine = await call.actor(), call.services.engine
     view = await engine.request(actor, request_id)
     details, components = await engine.pinned_form(actor, view.request_id)
-    form = form_of(details, actor, components=[(one, {}) for one in components])
     asked = _parameters(view)
+    form = form_of(details, actor, components=[(_as_known(one, asked), {}) for one in components])
     secret = form.secrets()
     return replace(
         form,
@@ -173,6 +186,15 @@ def _parameters(view: RequestView) -> dict[str, Any]:
         for component, values in (components or {}).items()
         for name, value in values.items()
     }
+
+
+def _as_known(component: ComponentForm, known: Mapping[str, Any]) -> ComponentForm:
+    """Return a component with what the bundle fixed, as it was judged when it was ordered."""
+    fixed = {
+        name: known.get(qualified(component.name, name), written)
+        for name, written in component.fixed.items()
+    }
+    return replace(component, fixed=fixed)
 
 
 def _knowing(part: Part, known: Mapping[str, Any]) -> Part:

@@ -17,7 +17,7 @@ from bot.forms.heads import dependency_block, head, head_size
 from bot.forms.meta import Meta
 from bot.forms.parts import Part, Section, qualified
 from bot.forms.places import CONFIRMATION_BLOCK
-from bot.forms.summary import summary
+from bot.forms.summary import fixed_in_words, summary
 from bot.messages import asking, notices
 from bot.messages.blocks import actions, button, context, divider, header, modal, section
 from bot.messages.text import LABEL, SECTION, escaped, plain
@@ -176,7 +176,7 @@ def _as_words(one: BaseField) -> Block:
 def _component_heading(part: Part) -> list[Block]:
     """Head a component's page, and tell what is not asked because the bundle gives it."""
     labels = {one.name: one.title for one in part.fields}
-    given = {labels.get(name, name): value for name, value in part.fixed.items()}
+    given = {labels.get(name, name): fixed_in_words(part, name) for name in part.fixed}
     return [header(part.title), *([context(asking.fixed(given))] if given else ())]
 
 

@@ -87,7 +87,9 @@ class Part:
     controllers: frozenset[str]
     """The fields that a condition looks at."""
     fixed: Mapping[str, Json] = field(default_factory=dict)
-    """What is given by the bundle and not asked, as written: values, or templates."""
+    """What is given by the bundle and not asked: values, or templates that are not known yet."""
+    late: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of the fixed ones those that only the running request knows, and what they come from."""
     switch: Switch | None = None
     dependencies: tuple[Asked, ...] = ()
     kept: frozenset[str] = frozenset()
@@ -110,23 +112,29 @@ def qualified(key: str, name: str) -> str:
 
 def part_of(details: CatalogDetails, narrowed: Mapping[str, Sequence[Json]]) -> Part:
     """Return a document's own part; `narrowed`: what limits leave of a field's values, by field."""
+    part = _part(_Document.of(details, narrowed, OWN, {}))
     title = details.entry.display_name
-    part = _part(_Document.of(details, narrowed, OWN, {}, title))
-    return replace(part, details=details, dependencies=_dependencies(details, {}))
+    return replace(part, title=title, details=details, dependencies=_dependencies(details, {}))
 
 
 def component_part(component: ComponentForm, narrowed: Mapping[str, Sequence[Json]]) -> Part:
     """Return the part of a bundle's component."""
-    title, details = component.display_name, component.details
-    document = _Document.of(details, narrowed, component.name, component.fixed, title)
+    details, fixed = component.details, component.fixed
     switch = Switch(
         component.required,
         component.enabled,
         component.enabled_when,
         details.entry.description,
     )
-    asked = _dependencies(details, component.provided)
-    return replace(_part(document), switch=switch, details=details, dependencies=asked)
+    return replace(
+        _part(_Document.of(details, narrowed, component.name, fixed)),
+        title=component.display_name,
+        details=details,
+        fixed=fixed,
+        late=component.late,
+        switch=switch,
+        dependencies=_dependencies(details, component.provided),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +145,11 @@ class _Document:
     name: str
     content_hash: str
     key: str
-    title: str
     written: int
+    unknown: frozenset[str]
+    """Fixed parameters that nobody knows before the submission or the run renders them."""
     details: CatalogDetails = field(compare=False)
     narrowed: Mapping[str, Sequence[Json]] = field(compare=False)
-    fixed: Mapping[str, Json] = field(compare=False)
 
     @classmethod
     def of(
@@ -150,51 +158,41 @@ class _Document:
         narrowed: Mapping[str, Sequence[Json]],
         key: str,
         fixed: Mapping[str, Json],
-        title: str,
     ) -> "_Document":
-        entry, presentation = details.entry, details.presentation
-        said = (repr(presentation), repr(sorted(narrowed.items())), repr(sorted(fixed.items())))
-        return cls(
-            entry.kind,
-            entry.name,
-            details.content_hash,
-            key,
-            title,
-            hash(said),
-            details,
-            narrowed,
-            fixed,
-        )
+        entry = details.entry
+        written = hash((repr(details.presentation), repr(sorted(narrowed.items()))))
+        unknown = frozenset(name for name, value in fixed.items() if _is_template(value))
+        marks = (entry.kind, entry.name, details.content_hash, key)
+        return cls(*marks, written, unknown, details, narrowed)
 
 
 @lru_cache(maxsize=OUTLINES)
 def _part(document: _Document) -> Part:
-    rendered = frozenset(name for name, value in document.fixed.items() if _is_template(value))
+    details = document.details
     sections = tuple(
-        Section(part.heading, tuple(_as_asked(one, document, rendered) for one in part.fields))
-        for part in _sections(load_presentation(document.details.presentation))
+        Section(part.heading, tuple(_as_asked(one, document) for one in part.fields))
+        for part in _sections(load_presentation(details.presentation))
     )
     fields = tuple(one for section in sections for one in section.fields)
     looked_at = (name for one in fields if one.conditional for name in one.conditional.names())
     return Part(
         document.key,
-        document.title,
-        document.details,
+        details.entry.display_name,
+        details,
         sections,
         fields,
         frozenset(looked_at),
-        document.fixed,
         drawings=Drawings(document.key),
     )
 
 
-def _as_asked(one: BaseField, document: _Document, rendered: frozenset[str]) -> BaseField:
+def _as_asked(one: BaseField, document: _Document) -> BaseField:
     """Return a field as these people are asked it.
 
-    Where its condition looks at a value that only the submission will render, nobody can tell yet
-    whether it counts: it is asked, and may be left empty.
+    Where its condition looks at a value that is not known yet, nobody can tell whether it counts: it
+    is asked, and may be left empty.
     """
-    if one.conditional and not rendered.isdisjoint(one.conditional.names()):
+    if one.conditional and not document.unknown.isdisjoint(one.conditional.names()):
         one = one.model_copy(update={"conditional": None, "required": False})
     return _narrowed(one, document.narrowed)
 

@@ -32,6 +32,15 @@ def summary(form: Form, filled: Filled, dry_run: RequestView | None) -> list[Blo
     return blocks
 
 
+def fixed_in_words(part: Part, name: str) -> str:
+    """Return what the bundle gives for a field, or where it will come from; a secret as dots."""
+    if name in part.late:
+        return asking.known_later(part.late[name])
+    spec = next((one for one in part.fields if one.name == name), None)
+    value = part.fixed[name]
+    return value_in_words(value) if spec is None else _in_words(spec, value)
+
+
 def _head(form: Form, filled: Filled) -> Iterator[tuple[str, str]]:
     """Yield name, team and connections; left empty, the name will be made of the document's."""
     yield notices.INSTANCE_NAME, filled.instance_name or asking.NAME_BY_ITSELF
@@ -45,7 +54,7 @@ def _lines(part: Part, filled: Filled, asked: frozenset[str]) -> Iterator[tuple[
     for one in part.fields:
         name = part.name_of(one)
         if one.name in part.fixed:
-            yield one.title, value_in_words(part.fixed[one.name])
+            yield one.title, fixed_in_words(part, one.name)
         elif name in asked:
             value = filled.values.get(name) if part.takes(one) else one.default
             yield one.title, _in_words(one, value)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bot.messages.text import authored, code, escaped, mention, moment, one_line
-from bot.messages.values import value_in_words
 from engine import DecommissionCheck, InstanceView, OperationForm, OperationView, RequestView
 
 # Plain text
@@ -56,10 +55,16 @@ def consists_of(always: Sequence[str], decided: Sequence[str]) -> str:
     return " ".join(told)
 
 
-def fixed(values: Mapping[str, Any]) -> str:
-    """Tell what a bundle gives a component, so that nobody is asked; by label."""
-    told = [f"{escaped(label, 100)}: {code(_text(value))}" for label, value in values.items()]
-    return "Given by the bundle: " + ", ".join(told[:20])
+def fixed(values: Mapping[str, str]) -> str:
+    """Tell what a bundle gives a component, so that nobody is asked; words by label."""
+    told = [f"{escaped(one_line(label), 100)}: {code(words)}" for label, words in values.items()]
+    more = f" and {len(told) - 20} more" if len(told) > 20 else ""
+    return f"Given by the bundle: {', '.join(told[:20])}{more}"
+
+
+def known_later(components: Sequence[str]) -> str:
+    """Plain. Tell where a value comes from that only the running request knows."""
+    return f"from {', '.join(components)}, once it is there" if components else "once it runs"
 
 
 LOOK_IT_OVER: Final = "*Please look it over.* Back leads to the pages before; nothing is made yet."
@@ -249,7 +254,3 @@ def _named(titles: Sequence[str]) -> str:
 
 def _sentence(words: str) -> str:
     return f"{words}."
-
-
-def _text(value: Any) -> str:
-    return value_in_words(value)

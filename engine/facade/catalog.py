@@ -92,13 +92,20 @@ class CatalogVerbs(Core):
                 connection, teams=actor.teams, sees_all=actor.is_admin, limit=limit
             )
 
-    async def bundle_components(self, actor: Actor, name: str) -> Sequence[ComponentForm]:
+    async def bundle_components(
+        self,
+        actor: Actor,
+        name: str,
+        values: Mapping[str, Any] | None = None,
+        texts: frozenset[str] = frozenset(),
+    ) -> Sequence[ComponentForm]:
         """Return what a form asks of the components of a bundle, required ones first.
 
-        Conflict, with the reason, where a required one cannot be had.
+        `values` of the bundle's own fields (`texts`: as typed) render what it fixes. Conflict, with
+        the reason, where a required component cannot be had.
         """
         return await self._transact(
-            lambda connection: component_forms(connection, actor, name), actor
+            lambda connection: component_forms(connection, actor, name, values, texts), actor
         )
 
     async def catalog_stats(self, actor: Actor) -> Mapping[str, Any]:

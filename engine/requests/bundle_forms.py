@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from engine.catalog import search
+from engine.catalog.documents import Component, load_presentation
+from engine.catalog.values import check_values
 from engine.errors import Conflict
 from engine.people.permissions import Denied
 from engine.requests.bundles import bundle_order
-from engine.requests.components import asked_fields, available
+from engine.requests.components import (
+    asked_fields,
+    available,
+    early_scope,
+    fixed_values,
+    providers_of,
+)
 from engine.results import Actor, ComponentForm
 from engine.store.pool import Connection
+from engine.store.submission import StoredDocument
 
 
 async def component_forms(
-    connection: Connection, actor: Actor, name: str
+    connection: Connection,
+    actor: Actor,
+    name: str,
+    values: Mapping[str, Any] | None = None,
+    texts: Collection[str] = (),
 ) -> Sequence[ComponentForm]:
     """Return the forms of a bundle's components, required ones first.
+
+    `values` (`texts` of them as typed) are what the bundle's own fields hold so far: what the bundle
+    fixes is rendered as far as they tell it. Without them it stays as written.
 
     An optional component that cannot be had is left out. Raises NotFound for an unknown bundle, and
     Conflict or Denied, with the reason, where a required component cannot be had.
     """
     order = await bundle_order(connection, actor, name)
+    scope = None if values is None else _scope(actor, order.document, values, texts)
     forms: list[ComponentForm] = []
     for component in order.bundle.components:
         is_required = component in order.bundle.required_items
@@ -31,6 +49,7 @@ async def component_forms(
             if is_required:
                 raise
             continue
+        fixed, late = _fixed(component, scope)
         forms.append(
             ComponentForm(
                 name=component.key,
@@ -40,10 +59,35 @@ async def component_forms(
                 enabled_when=component.enabled_when,
                 role=component.role,
                 fields=asked_fields(component, item),
-                fixed=component.parameters,
+                fixed=fixed,
                 details=await search.details(connection, actor, item.name, "CatalogItem"),
                 version=item.version,
                 provided={edge.name or edge.on: edge.on for edge in component.dependencies},
+                late=late,
             )
         )
     return forms
+
+
+def _scope(
+    actor: Actor, document: StoredDocument, values: Mapping[str, Any], texts: Collection[str]
+) -> dict[str, Any]:
+    """Return what fixed parameters may read, of a form that is half filled."""
+    fields = load_presentation(document.presentation).all_fields
+    checked = check_values(fields, values, texts=texts, partial=True)
+    return early_scope(actor, document, fields, checked.values)
+
+
+def _fixed(
+    component: Component, scope: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
+    """Return what the bundle fixes, rendered where that can be, and where the rest comes from.
+
+    What is rendered to nothing is None: not asked, and not given either.
+    """
+    written = component.parameters
+    if scope is None:
+        return dict(written), {}
+    known, late, _ = fixed_values(component, scope)
+    fixed = {name: value if name in late else known.get(name) for name, value in written.items()}
+    return fixed, {name: providers_of(written[name]) for name in written if name in late}

@@ -173,7 +173,7 @@ async def judge_component(
 ) -> tuple[JudgedComponent, list[FieldError]]:
     """Judge what a component is given, its fixed parameters with it, by the fields of its item."""
     refuse_unknown_steps(steps_of(form.document.fulfillment), intake.step_types)
-    fixed, late, errors = _fixed(component, scope)
+    fixed, late, errors = fixed_values(component, scope)
     own = {name: value for name, value in form.given.items() if name not in component.parameters}
     whole = Form(
         form.document,
@@ -192,7 +192,7 @@ async def judge_component(
     return judged, [*errors, *said, *checked.errors]
 
 
-def _fixed(
+def fixed_values(
     component: Component, scope: Mapping[str, Any]
 ) -> tuple[dict[str, Any], frozenset[str], list[FieldError]]:
     """Return the fixed values that are known now, the names of the others, and what failed.
@@ -217,16 +217,26 @@ def _fixed(
     return known, frozenset(late), errors
 
 
+def providers_of(written: Any) -> tuple[str, ...]:
+    """Return the components that the templates in a value read."""
+    found = (chain[1] for chain in _chains(written) if chain[0] == "components" and len(chain) > 1)
+    return tuple(dict.fromkeys(str(name) for name in found))
+
+
 def _words(tree: Any) -> Iterator[str | int]:
     """Yield the first word of everything that the templates in a value name."""
+    return (chain[0] for chain in _chains(tree))
+
+
+def _chains(tree: Any) -> Iterator[Sequence[str | int]]:
     if isinstance(tree, str) and has_template(tree):
-        yield from (reference.chain[0] for reference in check_template(tree).references)
+        yield from (reference.chain for reference in check_template(tree).references)
     elif isinstance(tree, Mapping):
         for value in tree.values():
-            yield from _words(value)
+            yield from _chains(value)
     elif isinstance(tree, list | tuple):
         for value in tree:
-            yield from _words(value)
+            yield from _chains(value)
 
 
 def _decided(component: Component, checked: Checked) -> bool | None:

@@ -31,6 +31,8 @@ presentation:
   fields:
     - {{name: database_name, type: string, required: true}}
     - {{name: size, type: selection, oneof: [small, large], default: small}}
+    - {{name: backups, type: integer, default: 7,
+       conditional: {{field: database_name, value: prod-db}}}}
     - {{name: disk, type: integer, required: true, max_value: 100,
        conditional: {{field: size, value: large}}}}
     - {{name: password, type: secret, min_length: 8, required: true}}
@@ -141,9 +143,10 @@ async def test_from_the_form_to_the_members(bot: RunningBot, http_server: HttpSe
 
     told = await next_page(bot, form, **{"field:solution": "orders", "instance_name": "the shop"})
     assert "Page 2 of 4" in told
-    assert "Given by the bundle: Database name: `{{ solution }}-db`" in told
+    assert "Given by the bundle: Database name: `orders-db`" in told
     told = await next_page(bot, form, **DATABASE_PAGE)
     assert "Page 3 of 4" in told
+    assert "Database address: `from database, once it is there`" in told
     told = await next_page(bot, form, **{"component:app:replicas": "3"})
 
     assert "Page 4 of 4" in told
@@ -184,6 +187,22 @@ async def test_an_optional_item_and_an_answer_bring_pages_of_their_own(
     await bot.card(holding="is completed")
     asked = [one.json()["memory"] for one in http_server.requests("POST", "/caches")]
     assert sorted(asked) == [2, 4]
+
+
+async def test_what_the_bundle_makes_of_its_answers_decides_what_a_component_asks(
+    bot: RunningBot,
+) -> None:
+    form = await bot.form("alice", "shop")
+    await next_page(bot, form, **{"field:solution": "dev"})
+    assert "component:database:backups" not in bot.twin.values_of(form)
+    await bot.twin.click("alice", form, "form_back")
+    await bot.twin.until(lambda: "Page 1 of 4" in text_of(form))
+
+    await next_page(bot, form, **{"field:solution": "prod"})
+
+    assert bot.twin.values_of(form)["component:database:backups"]["field"]["value"] == "7"
+    await next_page(bot, form, **DATABASE_PAGE)
+    assert "Backups: `7`" in await next_page(bot, form)
 
 
 async def test_back_and_next_keep_every_value_and_what_is_left_empty_is_said_in_place(

@@ -139,6 +139,20 @@ def test_a_condition_on_what_only_the_submission_renders_asks_and_demands_nothin
     assert disk["optional"] is True
 
 
+def test_what_only_the_run_knows_is_told_in_words() -> None:
+    late = replace(
+        component(
+            "app", SIZE, NAME, fixed={"solution_name": "{{ components.database.outputs.x }}"}
+        ),
+        late={"solution_name": ["database"]},
+    )
+    form = bundle(late)
+    told = texts(view_of(form, untouched(form, ADA), 1))
+
+    assert "Solution name: `from database, once it is there`" in told
+    assert "{{" not in told
+
+
 def test_a_component_that_asks_nothing_has_no_page() -> None:
     form = bundle(APP)
 
