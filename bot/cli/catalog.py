@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,10 +120,12 @@ async def render(
 
     async with invocation.engine() as engine:
         actor, details = await _document(engine, name, kind, user_id)
-    form = form_of(details, actor)
+        is_bundle = details.entry.kind == "CatalogBundle"
+        parts = await engine.bundle_components(actor, details.entry.name) if is_bundle else ()
+    form = form_of(details, actor, components=[(part, {}) for part in parts])
     filled = untouched(form, actor)
     views = [
-        draw(form, filled, Meta(form.kind, form.name, form.content_hash, page=page))
+        draw(form, filled, replace(Meta.of(form), page=page))
         for page in range(len(pages(form, filled)))
     ]
     invocation.output.data({"views": views})

@@ -154,6 +154,13 @@ def test_render_prints_the_views_with_defaults_and_without_false_conditions(sync
     assert size["element"]["initial_option"]["value"] == "small"
 
 
+def test_render_prints_every_page_of_a_bundle(synced: Pao) -> None:
+    own, database, last = synced("catalog", "render", "shop", "--output", "json").json["views"]
+    asked = [block["block_id"] for block in database["blocks"] if block["type"] == "input"]
+    assert asked == ["component:database:size"]
+    assert [view["submit"]["text"] for view in (own, database, last)] == ["Next", "Next", "Submit"]
+
+
 def test_stats_count(synced: Pao) -> None:
     counts = synced("catalog", "stats", "--output", "json").json
     assert counts["documents"][0] == {"kind": "CatalogBundle", "lifecycle": "active", "count": 1}
