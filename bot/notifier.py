@@ -351,7 +351,7 @@ class Notifier:
         for event in await self._engine.untold_events(None):
             if event.kind != SYNCED:
                 continue
-            markup = notices.synced(_report(event.data), self._engine.config.catalog_url)
+            markup = notices.synced(_report(event.data))
             try:
                 await self._post(channel, markup, [section(markup)])
             except SlackApiError as refusal:

@@ -5,7 +5,6 @@ Sentences come out as safe markup; what is marked *plain* goes into plain_text o
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from bot.messages.approvals import approvers_in_words
 from bot.messages.blocks import section
@@ -186,7 +185,7 @@ def secrets(values: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
 # The catalog and the engine
 
 
-def synced(report: SyncReport, repository: str | None = None) -> str:
+def synced(report: SyncReport) -> str:
     """Sum a sync up: what changed, what failed, and where its host on the web shows the difference."""
     if report.status == "failed":
         reason = escaped(report.error_message or "unknown", 1500)
@@ -194,9 +193,8 @@ def synced(report: SyncReport, repository: str | None = None) -> str:
             f":x: The catalog could not be synced: {reason}\n"
             "The last good catalog stays in service."
         )
-    told = [
-        f":books: The catalog is at {code((report.commit or '–')[:12])}.{_diff(report, repository)}"
-    ]
+    page = f" {link(report.compare_url, 'What changed')}" if report.compare_url else ""
+    told = [f":books: The catalog is at {code((report.commit or '–')[:12])}.{page}"]
     told += [_change(change) for change in report.changes[:20]]
     more = len(report.changes) - 20
     if more > 0:
@@ -207,20 +205,6 @@ def synced(report: SyncReport, repository: str | None = None) -> str:
     if len(report.errors) > 10:
         told.append(f"… and {len(report.errors) - 10} more errors")
     return "\n".join(told)
-
-
-def _diff(report: SyncReport, repository: str | None) -> str:
-    """Return a link to what changed, on hosts that show it as GitHub and GitLab do."""
-    was, is_now = report.previous_commit, report.commit
-    parts = urlsplit(repository or "")
-    if not was or not is_now or was == is_now or parts.scheme not in {"http", "https"}:
-        return ""
-    host = parts.netloc.rpartition("@")[2]
-    path = parts.path.rstrip("/").removesuffix(".git")
-    between = f"compare/{was}...{is_now}"
-    if host.startswith("gitlab."):
-        between = f"-/{between}"
-    return f" {link(f'{parts.scheme}://{host}{path}/{between}', 'What changed')}"
 
 
 def change_in_words(change: CatalogChange) -> str:

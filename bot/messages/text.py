@@ -85,7 +85,7 @@ def plain(text: str, limit: int = SECTION) -> TextObject:
 
 
 def literal(text: str, limit: int = SECTION) -> TextObject:
-    """Return a plain_text object of a value: shown as it is, `:words:` between colons too."""
+    """Return a plain_text object of a value: shown as it is, words between colons too."""
     return {**plain(text, limit), "emoji": False}
 
 

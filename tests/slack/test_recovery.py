@@ -57,6 +57,42 @@ async def test_abort_asks_why(bot: RunningBot) -> None:
     await bot.twin.until(lambda: "not needed any more" in bot.thread(card))
 
 
+async def test_an_abort_can_hold_the_clean_up_back(
+    bot: RunningBot, http_server: HttpServer
+) -> None:
+    card = await failed(bot)
+    await bot.twin.until(lambda: "OPS-1" in bot.thread(card))
+    before = len(http_server.requests("POST", "/tickets"))
+    await bot.twin.click("alice", card, "request_abort")
+    form = await bot.twin.view("alice", "abort_form")
+    await bot.twin.submit("alice", form, {"reason": "look first", "choices": ["held_back"]})
+
+    await bot.twin.until(lambda: "is aborted" in text_of(card))
+    await bot.twin.until(lambda: "look first" in bot.thread(card))
+    assert len(http_server.requests("POST", "/tickets")) == before
+
+
+async def test_admins_skip_a_step_by_button_with_a_reason(bot: RunningBot) -> None:
+    card = await failed(bot)
+    await bot.twin.click("alice", card, "step_skip")
+    refused = await bot.twin.eventually(lambda: bot.twin.ephemerals("alice"))
+    assert "it is for admins" in text_of(refused[-1])
+
+    await bot.twin.click("carol", card, "step_skip")
+    form = await bot.twin.view("carol", "skip_form")
+    await bot.twin.submit("carol", form, {"reason": "made by somebody already"})
+    await bot.twin.until(lambda: "is completed" in text_of(card))
+    assert "skipped by hand" in text_of(card)
+
+
+async def test_the_log_is_a_click_away(bot: RunningBot) -> None:
+    card = await failed(bot)
+    await bot.twin.click("alice", card, "step_logs")
+
+    answer = await bot.twin.eventually(lambda: bot.twin.ephemerals("alice"))
+    assert "Log of create" in text_of(answer[-1])
+
+
 async def test_a_click_on_somebody_elses_card_is_refused_in_private(bot: RunningBot) -> None:
     card = await failed(bot)
     await bot.twin.click("bob", card, "request_resume")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import InvalidInput
-from handlers.words import Words, known_options, split
+from handlers.words import Words, known_options, moment_in, split
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,25 @@ def test_a_missing_word_is_asked_for_by_name() -> None:
 def test_an_unknown_option_is_refused_with_what_was_meant() -> None:
     with pytest.raises(InvalidInput, match="Did you mean 'status'"):
         known_options(split("requests --sttus x"), frozenset({"status"}), "requests")
+
+
+@pytest.mark.parametrize(
+    ("typed", "moment"),
+    [
+        ("2026-01-31T22:00", "2026-01-31T22:00:00+01:00"),
+        ("2026-07-31T22:00", "2026-07-31T22:00:00+02:00"),
+        ("2026-01-31T22:00Z", "2026-01-31T22:00:00+00:00"),
+    ],
+)
+def test_a_time_is_meant_in_ones_own_zone(typed: str, moment: str) -> None:
+    at = moment_in(typed, "Europe/Berlin")
+
+    assert at is not None
+    assert at.isoformat() == moment
+    assert moment_in(None, "Europe/Berlin") is None
+
+
+@pytest.mark.parametrize("typed", ["", "tomorrow", "25:00"])
+def test_what_is_no_time_says_how_to_write_one(typed: str) -> None:
+    with pytest.raises(InvalidInput, match="2026-01-31T22:00"):
+        moment_in(typed, None)

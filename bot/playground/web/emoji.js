@@ -37,6 +37,7 @@ const EMOJI = {
   whale: "🐳", white_check_mark: "✅", white_circle: "⚪️", white_large_square: "⬜",
   black_large_square: "⬛", black_square_for_stop: "⏹️", double_vertical_bar: "⏸️",
   wrench: "🔧", x: "❌", zap: "⚡️", zzz: "💤", package_box: "📦", nut_and_bolt: "🔩",
+  raised_hand: "✋", railway_track: "🛤️", leftwards_arrow_with_hook: "↩️",
   busts: "👥", bust_in_silhouette: "👤", crystal_ball: "🔮", compass: "🧭", dart: "🎯",
   floppy_disk: "💾", jigsaw: "🧩", page_facing_up: "📄", paperclip: "📎", round_pushpin: "📍",
   sunny: "☀️", umbrella: "☔", herb: "🌿", wood: "🪵", brick: "🧱", bricks: "🧱",
