@@ -55,8 +55,9 @@ SELECT coalesce(catalog_item_id, catalog_bundle_id) FROM service_instances WHERE
 -- name: lock_instances
 -- Take an instance, and the members of a bundle, for a request about it.
 SELECT id FROM service_instances
-WHERE id = %(id)s OR %(members)s AND id IN (
-    SELECT member_instance_id FROM bundle_instance_members WHERE bundle_instance_id = %(id)s)
+WHERE id = ANY (%(id)s::uuid || ARRAY(
+    SELECT member_instance_id FROM bundle_instance_members
+    WHERE %(members)s AND bundle_instance_id = %(id)s))
 ORDER BY id FOR NO KEY UPDATE;
 
 -- name: active_request

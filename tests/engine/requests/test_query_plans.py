@@ -114,3 +114,50 @@ async def test_the_claim_reads_its_index_alone(bench: Workbench) -> None:
     steps = [node for node in nodes(found) if node.get("Relation Name") == "request_steps"]
     assert any(node.get("Index Name") == "idx_request_steps_due" for node in steps)
     assert not [node for node in steps if node["Node Type"] == "Seq Scan"], steps
+
+
+FILL_CATALOG = """
+INSERT INTO catalog_items (name, version, owner, presentation, fulfillment)
+SELECT 'item-' || n, '1.0.0', 'platform', '{}', '{}' FROM generate_series(1, 5000) AS n;
+INSERT INTO catalog_bundles (name, version, owner, presentation, bundle_definition)
+SELECT 'bundle-' || n, '1.0.0', 'platform', '{}', jsonb_build_object('required_items',
+    jsonb_build_array(jsonb_build_object('catalog_item', 'item-' || n)))
+FROM generate_series(1, 2000) AS n;
+INSERT INTO service_instances (instance_id, catalog_item_id, catalog_version, instance_name,
+    instance_state, owner_user_id, owner_team, deployment_parameters)
+SELECT 'si-' || n, (SELECT id FROM catalog_items LIMIT 1), '1.0.0', 'x', 'active', 'U1', 'payments',
+    '{}'
+FROM generate_series(1, 20000) AS n;
+UPDATE service_requests r SET subject_instance_id = si.id
+FROM (SELECT id, row_number() OVER () AS n FROM service_instances) si
+JOIN (SELECT id, row_number() OVER () AS n FROM service_requests) one ON one.n = si.n
+WHERE r.id = one.id;
+ANALYZE;
+"""
+
+
+async def test_a_submission_reads_what_it_is_about(bench: Workbench) -> None:
+    await add_item(bench.connection)
+    for statements in (FILL, FILL_STEPS, FILL_CATALOG):
+        await bench.connection.execute(statements.encode())
+    item = str(await bench.one("SELECT id FROM catalog_items LIMIT 1 OFFSET 700"))
+    instance = str(await bench.one("SELECT id FROM service_instances LIMIT 1 OFFSET 700"))
+    submission = queries.load("submission")
+    asked: dict[str, dict[str, Any]] = {
+        "hold_items": {"names": ["item-7"]},
+        "hold_items_of_bundle": {"name": "bundle-7"},
+        "documents": {"ids": [item]},
+        "lock_instances": {"id": instance, "members": True},
+        "active_request": {"id": instance},
+        "members": {"id": instance},
+        "steps_begun": {"ids": [instance]},
+    }
+    for name, parameters in asked.items():
+        found = await plan(bench.connection, getattr(submission, name), parameters)
+        await bench.connection.execute("DEALLOCATE asked")
+        read = {
+            node["Relation Name"]: node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            for node in nodes(found)
+            if "Relation Name" in node
+        }
+        assert sum(read.values()) < 200, (name, read)
