@@ -123,7 +123,9 @@ async def tell(
     await events.write(connection, *new)
 
 
-async def keep_window(connection: Connection, row: RequestRow) -> RequestRow:
+async def keep_window(
+    connection: Connection, row: RequestRow, *, is_changed: bool = False
+) -> RequestRow:
     """Keep when the parameters allow the request to run; one that cannot be read is no window."""
     try:
         window = windows.window_of(row.parameters)
@@ -131,7 +133,7 @@ async def keep_window(connection: Connection, row: RequestRow) -> RequestRow:
         return row
     if window is None:
         return row
-    await gates.set_window(connection, row.id, window.starts, window.ends)
+    await gates.set_window(connection, row.id, window.starts, window.ends, is_changed=is_changed)
     return await _row(connection, row.id)
 
 

@@ -27,7 +27,7 @@ from engine.errors import Conflict, ConstraintViolated, InvalidInput, NotFound, 
 from engine.events import EVENTS_CHANNEL, NewEvent
 from engine.people.permissions import Action, Denied, may, refusal
 from engine.requests import approvals as rules
-from engine.requests import begin
+from engine.requests import begin, windows
 from engine.requests.acting import audited, held, wrong_status
 from engine.requests.approvals import Rule
 from engine.requests.changes import Changed, Changes, judge_changes
@@ -285,7 +285,9 @@ async def _carry_on(connection: Connection, row: RequestRow, how: Resumption) ->
     """Make the failed steps pending again, and let the request go on."""
     if how.parameters is not None:
         await execution.set_parameters(connection, row.id, how.parameters)
-        row = await begin.keep_window(connection, await begin.locked(connection, row.id))
+        before, row = row, await begin.locked(connection, row.id)
+        if before.parameters.get(windows.PARAMETER) != row.parameters.get(windows.PARAMETER):
+            row = await begin.keep_window(connection, row, is_changed=True)
     steps = await requests.steps_of(connection, row.id)
     meant = [step for step in steps if how.step in (None, step.step_id)]
     await _drop_step_tickets(connection, row, meant)

@@ -121,7 +121,13 @@ async def checks_of(connection: Connection, request_id: UUID) -> list[CheckRow]:
 
 
 async def set_window(
-    connection: Connection, request_id: UUID, starts: datetime, ends: datetime | None
+    connection: Connection,
+    request_id: UUID,
+    starts: datetime,
+    ends: datetime | None,
+    *,
+    is_changed: bool = False,
 ) -> None:
-    """Keep when a request may run."""
-    await run(connection, _sql.set_window, {"id": request_id, "starts": starts, "ends": ends})
+    """Keep when a request may run; a window that `is_changed` replaces the time from before."""
+    new = {"id": request_id, "starts": starts, "ends": ends, "is_changed": is_changed}
+    await run(connection, _sql.set_window, new)

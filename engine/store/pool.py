@@ -180,11 +180,13 @@ async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
     with driver_errors(), heeding_cancellation():
         async with pool.connection() as connection:
             await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+            await connection.set_read_only(True)
             try:
                 yield connection
             finally:
                 await connection.rollback()
                 await connection.set_isolation_level(None)
+                await connection.set_read_only(None)
 
 
 def retried_on_conflict(

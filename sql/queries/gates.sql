@@ -83,7 +83,10 @@ SELECT name, passed, reason, checked_at FROM request_checks
 WHERE request_id = %(request_id)s ORDER BY position;
 
 -- name: set_window
--- Keep when a request may run: not before the later of its own time and its window's start.
+-- Keep when a request may run: not before the later of its own time and its window's start; a window that was
+-- changed afterwards counts alone.
 UPDATE service_requests
-SET not_before = greatest(not_before, %(starts)s::timestamptz), window_ends_at = %(ends)s
+SET not_before = CASE WHEN %(is_changed)s THEN %(starts)s::timestamptz
+        ELSE greatest(not_before, %(starts)s::timestamptz) END,
+    window_ends_at = %(ends)s
 WHERE id = %(id)s;

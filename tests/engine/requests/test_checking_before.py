@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine import RequestView
+from engine import RequestView, Submission
 from engine.checks.base import CheckFacts
 from engine.requests import windows
 from engine.requests.gates import Gates
@@ -91,8 +91,6 @@ async def test_a_driving_command_runs_them(bench: Workbench) -> None:
             },
         },
     )
-    from engine import Submission
-
     view = await bench.engine.submit(ALICE, Submission({}, item="database"))
     failed = await bench.engine.drive(view.request_id, timeout=60)
     assert (failed.status, failed.reason) == ("failed", "check_backup_status: no backup provider")
@@ -328,6 +326,24 @@ async def test_a_window_that_was_missed_is_not_run_afterwards(bench: Workbench) 
     assert failed.status == "failed"
     assert "ended at" in (failed.reason or "")
     assert states(failed) == {"a": "pending"}
+
+
+async def test_a_missed_window_is_changed_on_resume(bench: Workbench) -> None:
+    past = {"start": "2020-01-01T00:00:00Z", "end": "2020-01-01T01:00:00Z"}
+    view = await checking(
+        bench,
+        "validate_maintenance_window",
+        fields=[WINDOW_FIELD],
+        parameters={"maintenance_window": past},
+    )
+    assert (await bench.run(view)).status == "failed"
+    soon = datetime.now(UTC) + timedelta(hours=2)
+    changed = {"maintenance_window": {"start": soon.isoformat()}}
+    await bench.engine.resume(ALICE, view.request_id, changed)
+    await bench.look_at_gates()
+    waits = await bench.view(view)
+    assert (waits.status, waits.not_before) == ("in_progress", soon)
+    assert waits.steps[0].next_run_at == soon
 
 
 async def test_what_a_team_may_have_is_judged_again_when_it_starts(bench: Workbench) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine import Conflict, NotFound, Submission
-from tests.support.engines import ALICE, BOB, MALLORY, add_item
+from tests.support.engines import ALICE, BOB, MALLORY, add_bundle, add_item
 from tests.support.operations import operate
 from tests.support.workbench import Workbench, step
 
@@ -56,6 +56,43 @@ async def test_a_change_is_cloned_with_its_instance(bench: Workbench) -> None:
     clone = await bench.engine.clone(ALICE, update.request_id)
     assert clone.instance == made.instance_id
     assert clone.document.entry.kind == "UpdateItem"
+
+
+async def test_a_bundle_is_cloned_component_by_component(bench: Workbench) -> None:
+    size = FIELDS[0]
+    network = await bench.run(await bench.request([step("a")], item="network"))
+    needs = [{"catalog_item": "network", "name": "net", "required": False}]
+    await add_item(bench.connection, fields=[size, FIELDS[2]], dependencies=needs)
+    items = [{"name": "db", "catalog_item": "database"}]
+    extra = [
+        {"name": "cache", "catalog_item": "database"},
+        {"name": "gone", "catalog_item": "network"},
+    ]
+    bundle = {"required_items": items, "optional_items": extra}
+    await add_bundle(bench.connection, "shop", bundle, fields=[size])
+    components = {
+        "db": {"enabled": True, "parameters": {"size": "large", "old": "1"}},
+        "cache": {"enabled": False, "parameters": {}},
+    }
+    wanted = Submission(
+        {"size": "huge"},
+        bundle="shop",
+        components=components,
+        dependencies={"db.net": network.instance_id or ""},
+    )
+    view = await bench.engine.submit(ALICE, wanted)
+    await add_item(bench.connection, fields=[size], dependencies=needs)
+    await add_bundle(
+        bench.connection, "shop", {**bundle, "optional_items": extra[:1]}, fields=[size]
+    )
+    clone = await bench.engine.clone(ALICE, view.request_id)
+    assert clone.parameters == {"size": "huge"}
+    assert clone.components == {
+        "db": {"enabled": True, "parameters": {"size": "large"}},
+        "cache": {"enabled": False, "parameters": {}},
+    }
+    assert clone.dependencies == {"db.net": network.instance_id}
+    assert clone.dropped == ("db.old", "gone")
 
 
 async def test_what_cannot_be_cloned_says_why(bench: Workbench) -> None:
