@@ -29,6 +29,7 @@ from bot.settings import clear
 from bot.slack_metrics import note_ack
 from bot.socket_mode import SocketMode
 from bot.ticket_webhooks import ANY, JIRA, TicketWebhooks
+from bot.tracing import Traces
 from bot.webhooks import GitHubWebhooks
 from engine import Engine
 from engine.service import Service
@@ -141,7 +142,9 @@ async def _serve(
         port=settings.http_port,
         watchers=Watchers(settings.metrics_allow),
     )
-    async with running(background), running(server):
+    async with AsyncExitStack() as stack:
+        for service in (background, server, *([Traces(engine)] if settings.otlp_endpoint else ())):
+            await stack.enter_async_context(running(service))
         await dispatcher.wait()
 
 

@@ -18,6 +18,9 @@ DEFAULT_FILE = "pao.yml"
 UNPREFIXED = ("slack_bot_token", "slack_app_token", "slack_signing_secret")
 """Settings that are also read under their name alone, as Bolt's users know them."""
 
+STANDARD = {"otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT"}
+"""Settings that are also read under a name that other tools share."""
+
 
 def from_environment(names: Iterable[str], environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings of these names that the environment gives."""
@@ -32,7 +35,7 @@ def from_environment(names: Iterable[str], environ: Mapping[str, str]) -> dict[s
 def _variable(name: str, environ: Mapping[str, str]) -> str | None:
     """Return the value of one setting in the environment, read from its file if it names one."""
     variable = PREFIX + name.upper()
-    value = environ.get(variable) or (environ.get(name.upper()) if name in UNPREFIXED else None)
+    value = environ.get(variable) or environ.get(_other_name(name) or "")
     file = environ.get(f"{variable}_FILE")
     if value and file:
         raise ConfigurationError(
@@ -48,6 +51,11 @@ def _variable(name: str, environ: Mapping[str, str]) -> str | None:
             str(getattr(error, "strerror", None) or error),
             "Check its path and rights",
         ) from error
+
+
+def _other_name(name: str) -> str | None:
+    """Return the name without our prefix under which a setting is read too."""
+    return name.upper() if name in UNPREFIXED else STANDARD.get(name)
 
 
 def config_path(given: object) -> Path | None:
@@ -112,7 +120,8 @@ def origin(
         return "default"
     if name in environment:
         variable = PREFIX + name.upper()
-        if name in UNPREFIXED and not os.environ.get(variable):
-            return name.upper()
+        other = _other_name(name)
+        if other and not os.environ.get(variable):
+            return other
         return f"{variable}_FILE" if os.environ.get(f"{variable}_FILE") else variable
     return str(file) if name in in_file else "command line"

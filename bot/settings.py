@@ -163,6 +163,11 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] | None = Field(
         None, description="Default: `console` on a terminal, else `json`"
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        description="Collector of traces (OTLP over HTTP), `http://collector:4318`; "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT` is read too",
+    )
     metrics_allow: Networks = Field(
         (),
         description="Addresses and networks that may read `/metrics`, and the reasons in `/readyz`; "
@@ -230,6 +235,7 @@ class Settings(BaseSettings):
             teams={name: frozenset(team.members) for name, team in self.teams.items()},
             notify_channel=self.notify_channel,
             public_url=self.public_url,
+            otlp_endpoint=self.otlp_endpoint,
             retention=self.retention,
             github=GitHubSettings(
                 api_url=self.github_api_url,

@@ -78,6 +78,7 @@ class EngineConfig:
     teams: Mapping[str, frozenset[str]] = field(default_factory=dict)
     notify_channel: str | None = None
     public_url: str | None = None
+    otlp_endpoint: str | None = None
     retention: timedelta | None = None
     github: GitHubSettings = field(default_factory=GitHubSettings)
     tickets: TicketSystemSettings = field(default_factory=TicketSystemSettings)

@@ -14,6 +14,7 @@ from engine.facade.core import named, require
 from engine.key_rotation import BEGINNING, Batch, rotate_batch
 from engine.metrics import Measures
 from engine.people.permissions import Action
+from engine.requests import views
 from engine.results import (
     Actor,
     AuditEntry,
@@ -32,6 +33,7 @@ from engine.store.pool import (
     Connection,
     transaction,
 )
+from engine.tracing import send_trace
 
 PAUSED = "paused"
 """The switch that stops the claiming of new steps."""
@@ -108,6 +110,15 @@ class OperatingVerbs(CatalogVerbs):
     async def measures(self) -> Measures:
         """Return how the whole installation stands, in figures; raises Unavailable."""
         return await measures.measure(self._pool)
+
+    async def send_trace(self, request_id: str) -> None:
+        """Send an ended request (full id) to the collector of traces, where there is one."""
+        if self.config.otlp_endpoint is None:
+            return
+        id_ = await self._internal_id(request_id)
+        async with transaction(self._pool) as connection:
+            view = await views.view(connection, id_)
+        await send_trace(self._services.outbound, self.config.otlp_endpoint, view)
 
     async def _look_after(self, connection: Connection) -> Mapping[str, str | None]:
         migrations = None
