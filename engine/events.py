@@ -8,8 +8,8 @@ stands in engine/dispatch/consumers.py; the shape that consumers see is `engine.
     ticket.   requested created delayed updated resolved cancelled reminded
     approval. requested given rejected expired reminded
     check.    passed failed
-    others    instance.changed instance.provider_degraded dependency.added decommission.checked
-              operations.eligible catalog.synced
+    others    instance.changed instance.provider_degraded dependency.added dependency.removed
+              decommission.checked operations.eligible catalog.synced
 """
 
 from __future__ import annotations

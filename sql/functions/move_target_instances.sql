@@ -70,7 +70,11 @@ BEGIN
     ELSIF p_request.plan ? 'document' AND p_new_status <> 'cancelled' THEN
         PERFORM end_operation(p_request, CASE
             WHEN p_new_status = 'completed' THEN 'success'
-            WHEN p_request.rolled_back THEN 'rolled_back'
+            -- What failed before its first step is marked so too, and has nothing to roll back.
+            WHEN p_request.rolled_back AND EXISTS (
+                SELECT FROM request_steps
+                WHERE request_id = p_request.id AND section = 'rollback' AND status = 'completed')
+                THEN 'rolled_back'
             ELSE 'failed'
         END);
     END IF;

@@ -138,10 +138,18 @@ WHERE r.id = ANY (%(ids)s);
 
 -- name: renew_leases
 -- Extend the leases that are still ours: [{id, token}]; what is not returned is lost.
+WITH held AS MATERIALIZED (
+    SELECT s.id
+    FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token)
+    JOIN request_steps s ON s.id = held.id AND s.lease_token = held.token
+    WHERE s.lease_owner IS NOT NULL
+    ORDER BY s.request_id, s.position
+    FOR UPDATE OF s
+)
 UPDATE request_steps s
 SET lease_expires_at = clock_timestamp() + %(lease)s::interval
-FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token)
-WHERE s.id = held.id AND s.lease_token = held.token AND s.lease_owner IS NOT NULL
+FROM held
+WHERE s.id = held.id AND s.lease_owner IS NOT NULL
 RETURNING s.id, s.phase = 'cancel' AS is_cancelled;
 
 -- name: remember

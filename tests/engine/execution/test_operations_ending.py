@@ -368,3 +368,18 @@ async def test_owners_of_dependents_hear_once_of_a_degradation(bench: Workbench)
 async def _again(bench: Workbench, request: RequestView) -> None:
     await bench.engine.resume(ALICE, request.request_id)
     await bench.run(request)
+
+
+async def test_what_failed_before_its_first_step_was_not_rolled_back(bench: Workbench) -> None:
+    instance = await database(bench)
+    targets = {"catalog_items": [{"name": "database", "version_range": ">=9.0.0"}]}
+
+    failed = await bench.run(
+        await operate(bench, instance, "update", ["up"], plan={"targets": targets})
+    )
+
+    assert (failed.status, bench.steps.phases("up")) == ("failed", [])
+    view = await look(bench, instance)
+    assert (view.instance_state, view.instance_usable) == ("active", True)
+    assert view.update_repeatable is False
+    assert [one[3] for one in await history(bench, instance)] == ["failed"]
