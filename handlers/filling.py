@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.forms import sessions
+from bot.forms.elements import OTHER
 from bot.forms.errors import Findings, field_errors, sort_out
-from bot.forms.fields import OTHER
 from bot.forms.form import Filled, Form, untouched
 from bot.forms.meta import Meta
 from bot.forms.pages import CALLBACK, Page, draw, pages

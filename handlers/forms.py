@@ -8,7 +8,7 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.app import Services
 from bot.forms import modals, sessions
-from bot.forms.fields import ACTION, OPTIONS_ACTION, OTHER
+from bot.forms.elements import ACTION, OPTIONS_ACTION, OTHER
 from bot.forms.form import Filled, untouched
 from bot.forms.meta import Meta
 from bot.forms.pages import ANEW, BACK, CALLBACK, draw

@@ -11,14 +11,8 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.app import Services
 from bot.forms import modals, sessions
-from bot.forms.fields import (
-    OPTIONS_ACTION,
-    STATIC_OPTIONS,
-    fetched_options,
-    option,
-    options,
-    source_is_down,
-)
+from bot.forms.choices import fetched_options, options, source_is_down
+from bot.forms.elements import OPTIONS_ACTION, STATIC_OPTIONS, option
 from bot.forms.form import Filled, Form
 from bot.forms.meta import Meta
 from bot.forms.parts import Part

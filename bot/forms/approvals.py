@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from bot.forms.elements import ACTION
 from bot.forms.errors import SENTENCE
-from bot.forms.fields import ACTION, block_id, input_blocks, is_text, read_field
+from bot.forms.fields import block_id, input_blocks, is_text, read_field
 from bot.forms.reading import entry_of
 from bot.messages import notices
 from bot.messages.blocks import Block, modal, section

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
-from bot.forms.fields import ACTION
+from bot.forms.elements import ACTION
 from bot.forms.places import CONFIRMATION_BLOCK
 from bot.messages import asking, notices
 from bot.messages.blocks import Block, actions, button, context, divider, modal, paragraphs, section

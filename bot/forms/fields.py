@@ -5,27 +5,35 @@ already known, `read` takes the entry of `state.values` and returns the value, o
 was entered. A row with `as_text` returns what was typed as it is: the engine parses it, by the same
 rule as the text of a command line. Whether a value is accepted is the engine's business alone;
 Slack's bounds (min_length, max_value ...) are only a first filter.
-
-Elements are plain dictionaries: sixty fields must cost no more than writing them down.
-Source of shapes and limits: docs.slack.dev/reference/block-kit/block-elements.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, cast
 
-from bot.messages.text import LABEL, OPTION, PLACEHOLDER, cut, one_line, plain
+from bot.forms.choices import chosen_value, initial_option, multiselect, selection
+from bot.forms.elements import (
+    ACTION,
+    OPTION_VALUE,
+    OTHER,
+    Element,
+    Entry,
+    Json,
+    as_text,
+    external_select,
+    option,
+    with_known,
+)
+from bot.messages.text import LABEL, PLACEHOLDER, cut, plain
 from engine import (
     BaseField,
     DateField,
     IntegerField,
-    MultiselectField,
     NumberField,
-    Option,
     PercentageField,
     SecretField,
     SelectionField,
@@ -34,25 +42,12 @@ from engine import (
     TimeField,
 )
 
-Json = Any
-Element = dict[str, Any]
 Block = dict[str, Any]
-Entry = Mapping[str, Any]
 
 TEXT: Final = 3000
 """Longest text that an input takes."""
-OPTION_VALUE: Final = 150
-RADIO_BUTTONS: Final = 5
-CHECKBOXES: Final = 10
-STATIC_OPTIONS: Final = 100
 BLOCK_ID: Final = 200
-ACTION: Final = "field"
-OTHER: Final = "other"
-"""action_id of the text input beside a select that takes other values too."""
-OPTIONS_ACTION: Final = "field_options"
-"""action_id of selects whose options the bot is asked for."""
 CHECKED: Final = "true"
-SOURCE_DOWN: Final = "pao:source-is-down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,62 +107,6 @@ def block_id(name: str, prefix: str = "") -> str:
     return f"field#{hashlib.sha256(whole.encode()).hexdigest()[:32]}"
 
 
-def options(field: BaseField) -> list[Element]:
-    """Return every option of a selection or multiselect as Slack shows it."""
-    return [_option(option, at) for at, option in enumerate(_choices(field))]
-
-
-def fetched_options(choices: Iterable[Option]) -> Iterator[Element]:
-    """Yield options that were fetched; one whose text Slack cannot bring back is left out."""
-    for choice in choices:
-        if 0 < len(choice.text) <= OPTION_VALUE:
-            yield _option(choice, 0)
-
-
-def source_is_down() -> Element:
-    """Return what stands in a menu whose options cannot be fetched; choosing it chooses nothing."""
-    return option("The source of this list is down. Please try again in a moment.", SOURCE_DOWN)
-
-
-def option(text: str, value: str, description: str | None = None) -> Element:
-    """Return an option object; `value` has at most 150 characters."""
-    made: Element = {"text": plain(one_line(text), OPTION), "value": value}
-    if description and description.strip():
-        made["description"] = plain(one_line(description), OPTION)
-    return made
-
-
-def external_select(
-    placeholder: str, initial: Element | None = None, action_id: str = OPTIONS_ACTION
-) -> Element:
-    """Return a select whose options the bot gives, from the first click on."""
-    element: Element = {
-        "type": "external_select",
-        "action_id": action_id,
-        "min_query_length": 0,
-        "placeholder": plain(placeholder, PLACEHOLDER),
-    }
-    return _with(element, initial_option=initial)
-
-
-def multi_select(
-    placeholder: str, offered: Sequence[Element], initial: Sequence[Element] = ()
-) -> Element:
-    """Return a select that takes several of up to a hundred options."""
-    element: Element = {
-        "type": "multi_static_select",
-        "action_id": ACTION,
-        "placeholder": plain(placeholder, PLACEHOLDER),
-        "options": list(offered),
-    }
-    return _with(element, initial_options=list(initial) or None)
-
-
-def option_key(text: str, at: int) -> str:
-    """Return what an option brings back for `text`: itself, or its place where it is too long."""
-    return text if 0 < len(text) <= OPTION_VALUE else f"#{at}"
-
-
 # Text
 
 
@@ -202,16 +141,16 @@ def _typed(field: BaseField, element: Element, value: Json, most: int | None = N
     """Add the placeholder and what is already known; what Slack could not hold is left out."""
     if field.placeholder:
         element["placeholder"] = plain(field.placeholder, PLACEHOLDER)
-    text = "" if value is None else _as_text(value)
+    text = "" if value is None else as_text(value)
     if text and len(text) <= min(most or TEXT, TEXT):
         element["initial_value"] = text
     return element
 
 
 def _other_block(field: SelectionField, value: Json, prefix: str, *, controls: bool) -> Block:
-    chosen = _initial_option(field, value) is not None
+    chosen = initial_option(field, value) is not None
     element: Element = {"type": "plain_text_input", "action_id": OTHER}
-    text = None if chosen or value is None else _as_text(value)
+    text = None if chosen or value is None else as_text(value)
     if text and len(text) <= TEXT:
         element["initial_value"] = text
     block: Block = {
@@ -242,13 +181,13 @@ def _number(field: IntegerField | NumberField | PercentageField, value: Json) ->
     least = field.min_value if field.min_value is not None else (0 if percent else None)
     most = field.max_value if field.max_value is not None else (100 if percent else None)
     if least is not None:
-        element["min_value"] = _as_text(least)
+        element["min_value"] = as_text(least)
     if most is not None:
-        element["max_value"] = _as_text(most)
+        element["max_value"] = as_text(most)
     if field.placeholder:
         element["placeholder"] = plain(field.placeholder, PLACEHOLDER)
     if (number := _as_number(value)) is not None and _within(number, least, most, element):
-        element["initial_value"] = _as_text(number)
+        element["initial_value"] = as_text(number)
     return element
 
 
@@ -276,89 +215,7 @@ def _within(
 def _checkbox(field: BaseField, value: Json) -> Element:
     yes = option(field.placeholder or "Yes", CHECKED)
     element: Element = {"type": "checkboxes", "action_id": ACTION, "options": [yes]}
-    return _with(element, initial_options=[yes] if value in {True, CHECKED} else None)
-
-
-def _selection(field: SelectionField, value: Json) -> Element:
-    initial = _initial_option(field, value)
-    count = len(field.choices)
-    if field.options_from is not None or count > STATIC_OPTIONS:
-        return external_select(field.placeholder or "Choose one", initial)
-    if count <= RADIO_BUTTONS:
-        element: Element = {"type": "radio_buttons", "action_id": ACTION, "options": options(field)}
-    else:
-        element = {
-            "type": "static_select",
-            "action_id": ACTION,
-            "options": options(field),
-            "placeholder": plain(field.placeholder or "Choose one", PLACEHOLDER),
-        }
-    return _with(element, initial_option=initial)
-
-
-def _multiselect(field: MultiselectField, value: Json) -> Element:
-    initial = _initial_options(field, value)
-    count = len(field.choices)
-    external = field.options_from is not None or count > STATIC_OPTIONS
-    if not external and count <= CHECKBOXES:
-        element: Element = {"type": "checkboxes", "action_id": ACTION, "options": options(field)}
-        return _with(element, initial_options=initial or None)
-    element = {
-        "type": "multi_external_select" if external else "multi_static_select",
-        "action_id": OPTIONS_ACTION if external else ACTION,
-        "placeholder": plain(field.placeholder or "Choose some", PLACEHOLDER),
-    }
-    if external:
-        element["min_query_length"] = 0
-    else:
-        element["options"] = options(field)
-    if field.max_selections:
-        element["max_selected_items"] = field.max_selections
-        initial = initial[: field.max_selections]
-    return _with(element, initial_options=initial or None)
-
-
-def _choices(field: BaseField) -> Sequence[Option]:
-    return cast("SelectionField | MultiselectField", field).choices
-
-
-def _option(choice: Option, at: int) -> Element:
-    fits = 0 < len(choice.text) <= OPTION_VALUE
-    return option(choice.title, choice.text if fits else str(at), choice.description)
-
-
-def _initial_option(field: BaseField, value: Json) -> Element | None:
-    """Return the option that stands for a value; of a fetched list, one made for it."""
-    if value is None:
-        return None
-    text = _as_text(value)
-    for at, choice in enumerate(_choices(field)):
-        if choice.text == text:
-            return _option(choice, at)
-    fetched = cast("SelectionField | MultiselectField", field).options_from is not None
-    return option(text, text) if fetched and 0 < len(text) <= OPTION_VALUE else None
-
-
-def _initial_options(field: BaseField, value: Json) -> list[Element]:
-    chosen = value if isinstance(value, list | tuple) else []
-    found = (_initial_option(field, one) for one in chosen)
-    return [one for one in found if one is not None]
-
-
-def _chosen(field: BaseField, chosen: Entry | None) -> Json:
-    """Return the value of a chosen option: by value and label, since an index may look like one."""
-    if not chosen or chosen["value"] == SOURCE_DOWN:
-        return None
-    given = chosen["value"]
-    alike = [
-        (choice, made)
-        for at, choice in enumerate(_choices(field))
-        if (made := _option(choice, at))["value"] == given
-    ]
-    for choice, made in alike:
-        if made["text"]["text"] == chosen.get("text", {}).get("text"):
-            return choice.value
-    return alike[0][0].value if alike else given
+    return with_known(element, initial_options=[yes] if value in {True, CHECKED} else None)
 
 
 # Dates, people, services
@@ -366,11 +223,13 @@ def _chosen(field: BaseField, chosen: Entry | None) -> Json:
 
 def _date(field: DateField, value: Json) -> Element:
     element = _picker(field, "datepicker", "Choose a day")
-    return _with(element, initial_date=_iso_date(value))
+    return with_known(element, initial_date=_iso_date(value))
 
 
 def _datetime(_: BaseField, value: Json) -> Element:
-    return _with({"type": "datetimepicker", "action_id": ACTION}, initial_date_time=_epoch(value))
+    return with_known(
+        {"type": "datetimepicker", "action_id": ACTION}, initial_date_time=_epoch(value)
+    )
 
 
 def _time(field: TimeField, value: Json) -> Element:
@@ -381,15 +240,15 @@ def _time(field: TimeField, value: Json) -> Element:
             value,
         )
     element = _picker(field, "timepicker", "Choose a time")
-    return _with(element, initial_time=value[:5] if isinstance(value, str) else None)
+    return with_known(element, initial_time=value[:5] if isinstance(value, str) else None)
 
 
 def _user(field: BaseField, value: Json) -> Element:
-    return _with(_picker(field, "users_select", "Choose a person"), initial_user=value or None)
+    return with_known(_picker(field, "users_select", "Choose a person"), initial_user=value or None)
 
 
 def _asked(field: BaseField, value: Json) -> Element:
-    text = "" if value is None else _as_text(value)
+    text = "" if value is None else as_text(value)
     initial = option(text, text) if 0 < len(text) <= OPTION_VALUE else None
     words = "Choose a team" if field.type == "team" else "Choose a service"
     return external_select(field.placeholder or words, initial)
@@ -427,18 +286,6 @@ def _iso_moment(entry: Entry) -> str | None:
 # Shared
 
 
-def _with(element: Element, **initial: Json) -> Element:
-    """Add what is known; Slack refuses empty initial values."""
-    element.update({key: value for key, value in initial.items() if value is not None})
-    return element
-
-
-def _as_text(value: Json) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
-
-
 def _plain_number(value: Json) -> int | float:
     if not isinstance(value, Decimal):
         raise TypeError(f"{type(value).__name__} has no JSON form")
@@ -471,15 +318,15 @@ FIELD_TYPES: Final[Mapping[str, FieldType]] = {
         _time, lambda _, entry: entry.get("selected_time") or entry.get("value") or None
     ),
     "selection": FieldType(
-        _selection, lambda field, entry: _chosen(field, entry.get("selected_option"))
+        selection, lambda field, entry: chosen_value(field, entry.get("selected_option"))
     ),
     "multiselect": FieldType(
-        _multiselect,
+        multiselect,
         lambda field, entry: (
             [
                 chosen
                 for one in entry.get("selected_options") or ()
-                if (chosen := _chosen(field, one)) is not None
+                if (chosen := chosen_value(field, one)) is not None
             ]
             or None
         ),

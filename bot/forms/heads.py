@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from bot.forms.fields import ACTION, CHECKBOXES, external_select, multi_select, option, option_key
+from bot.forms.elements import ACTION, CHECKBOXES, external_select, multi_select, option, option_key
 from bot.forms.form import NAME_LENGTH, Filled, Form, enabled
 from bot.forms.parts import Asked, Part, qualified
 from bot.forms.places import CHOICE_BLOCK, NAME_BLOCK, TEAM_BLOCK, dependency_place

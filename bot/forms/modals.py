@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from bot.forms.fields import ACTION, external_select, option
+from bot.forms.elements import ACTION, external_select, option
 from bot.messages import notices
 from bot.messages.blocks import Block, modal, section
 from bot.messages.text import code, escaped, plain

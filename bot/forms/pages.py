@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bot.forms.drawing import Drawn, measured
-from bot.forms.fields import ACTION
+from bot.forms.elements import ACTION
 from bot.forms.form import Filled, Form, connections, enabled, shown
 from bot.forms.heads import dependency_block, head, head_size
 from bot.forms.meta import Meta
