@@ -43,6 +43,19 @@ def token_for(url: str, home: str | None, token: str | None) -> str | None:
     return None
 
 
+def compare_url(url: str, old: str, new: str) -> str | None:
+    """Return the page that shows what changed between two commits; None for a host without pages.
+
+    GitHub, Gitea and Bitbucket have it at the same place, GitLab below `-`.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or old == new:
+        return None
+    host, path = parts.netloc.rpartition("@")[2], parts.path.rstrip("/").removesuffix(".git")
+    below = "/-" if host.split(":")[0].startswith("gitlab.") else ""
+    return f"{parts.scheme}://{host}{path}{below}/compare/{old}...{new}"
+
+
 def checked_branch(branch: str) -> str:
     """Return the branch; InvalidInput when it breaks the rules of `git check-ref-format`."""
     if len(branch) > 100 or _FORBIDDEN_IN_BRANCH.search(branch):

@@ -28,6 +28,7 @@ from typing import Any, Literal
 import structlog
 
 from engine.catalog import plugins
+from engine.catalog.addresses import compare_url
 from engine.catalog.checks import Known
 from engine.catalog.child import in_child
 from engine.catalog.commits import in_thread
@@ -102,7 +103,11 @@ class Source:
         return cls(
             dsn=config.database_direct_url or config.database_url,
             mirror=Mirror.of(config, address, branch or config.catalog_branch),
-            known=replace(plugins.installed(), module_allow=config.terraform_module_allow),
+            known=replace(
+                plugins.installed(),
+                module_allow=config.terraform_module_allow,
+                outbound_allow=config.outbound_allow,
+            ),
         )
 
 
@@ -190,7 +195,11 @@ class _Run:
 
     async def _write(self, commit: str, outcome: Digest) -> SyncReport:
         """Put everything of a commit into service at once."""
-        report = _report(commit, self._last, outcome)
+        report = replace(
+            _report(commit, self._last, outcome),
+            repository_url=self._mirror.url,
+            compare_url=self._compare_url(commit),
+        )
         connection, before = self._connection, _commit_of(self._last)
         async with connection.transaction():
             if outcome.broken is not None:
@@ -264,6 +273,13 @@ class _Run:
         except PaoError as error:
             log.warning("catalog_mirror_untidy", error=str(error))
 
+    def _compare_url(self, commit: str) -> str | None:
+        """Return where the repository's host shows what changed, after a sync of the same one."""
+        previous = _commit_of(self._last)
+        if self._last is None or previous is None or self._last.repository_url != self._mirror.url:
+            return None
+        return compare_url(self._mirror.url, previous, commit)
+
     def _is_in_service(self, commit: str) -> bool:
         return self._counts() and self._last is not None and self._last.commit_hash == commit
 
@@ -291,7 +307,8 @@ def _rules(known: Known) -> str:
         for name, step in known.plugin_steps.items()
     )
     sets = (known.plugin_verifications, known.plugin_systems, known.plugin_checks)
-    facts = (RULES, release, known.module_allow, steps, *map(sorted, sets))
+    settings = (known.module_allow, known.outbound_allow)
+    facts = (RULES, release, settings, steps, *map(sorted, sets))
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 

@@ -133,7 +133,7 @@ def _read_file(
         message = f"the file has more than {MOST_DOCUMENTS} documents"
         findings.append(Finding("too-many-documents", path, 1, 1, "", message))
     for source in reading.sources[:MOST_DOCUMENTS]:
-        found = _subject(source, layout, types)
+        found = _subject(source, layout, types, known)
         if isinstance(found, Subject):
             check_document(found, known)
             subjects.append(found)
@@ -186,7 +186,9 @@ def checked(subject: Subject, layout: Layout) -> CheckedDocument:
     )
 
 
-def _subject(source: Source, layout: Layout, types: OwnTypes) -> Subject | list[Finding]:
+def _subject(
+    source: Source, layout: Layout, types: OwnTypes, known: Known
+) -> Subject | list[Finding]:
     """Read the shape of a document; only findings when nothing of it makes sense."""
     kind, problem = _kind(source)
     if problem is not None:
@@ -198,7 +200,9 @@ def _subject(source: Source, layout: Layout, types: OwnTypes) -> Subject | list[
         return findings
     category = layout.category(source.file)
     owner = shape.document.owner or layout.defaults(category).owner
-    return Subject(source, shape.document, shape, data, category, owner, findings)
+    return Subject(
+        source, shape.document, shape, data, category, owner, known.outbound_allow, findings
+    )
 
 
 def _kind(source: Source) -> tuple[Kind, Finding | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ _LOCAL_NAMES: Final = ("localhost", ".localhost", ".local", ".internal")
 def check_url(subject: Subject, path: Path, url: str) -> None:
     """Judge an address that stands in the document; templates are judged when they are rendered.
 
-    The allow-list is a setting that the validator does not know: what it may allow is a warning.
+    The allow-list is a setting that the validator may not know: what it may allow is a warning.
     """
     if _PLAIN.match(url):
         return
@@ -45,12 +46,32 @@ def check_url(subject: Subject, path: Path, url: str) -> None:
     elif parts.username is not None:
         message = "an address with a name and password would be logged"
         subject.error("invalid-url", path, message, allowed="authentication: {type: basic, ...}")
+    elif _is_allowed(host, subject.outbound_allow):
+        return
     elif _is_inside(host):
         message = f"the host {host} is inside, which is refused unless it is on the allow-list"
         subject.warn("private-address", path, message)
     elif parts.scheme == "http":
         message = f"{url!r} is plain http, which is refused unless the host is on the allow-list"
         subject.warn("plain-http", path, message)
+
+
+def _is_allowed(host: str, allow: Iterable[str]) -> bool:
+    """Whether the installation's settings name a host, or a network that a literal one is in."""
+    name = host.lower().rstrip(".")
+    address = _address(name)
+    return any(
+        entry.strip("[]").lower().rstrip(".") == name or _holds(entry, address) for entry in allow
+    )
+
+
+def _holds(entry: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
+    if address is None:
+        return False
+    try:
+        return address in ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return False
 
 
 def _is_inside(host: str) -> bool:

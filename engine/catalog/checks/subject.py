@@ -53,7 +53,8 @@ class Known:
 
     `has_module` says whether a path of the repository is a folder; None where nobody can tell.
     `module_allow` are the prefixes of allowed registry and Git sources; None where the settings
-    are not known, which makes such a source a warning.
+    are not known, which makes such a source a warning. `outbound_allow` are the hosts and networks
+    that calls may go to though they are inside; empty where the settings are not known.
     """
 
     plugin_steps: Mapping[str, PluginStep] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class Known:
     plugin_checks: frozenset[str] = frozenset()
     has_module: Callable[[str], bool] | None = None
     module_allow: tuple[str, ...] | None = None
+    outbound_allow: tuple[str, ...] = ()
 
     @property
     def step_types(self) -> tuple[str, ...]:
@@ -99,7 +101,7 @@ class Subject:
     """One document under check; collects what is wrong with it.
 
     `data` is the document with own types expanded; `category` and `owner` are as the
-    repository's settings complete them.
+    repository's settings complete them; `outbound_allow` is what is known of the installation's.
     """
 
     source: Source
@@ -108,6 +110,7 @@ class Subject:
     data: Mapping[str, Any]
     category: str | None = None
     owner: str | None = None
+    outbound_allow: tuple[str, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     placed: tuple[Placed, ...] = ()
     """The fields of the form, each with its place."""
