@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import linear_regression
 
 import psutil
+import psycopg
 from aiohttp import web
 
 from bench.catalog import git
@@ -74,11 +75,21 @@ async def soak(minutes: float) -> list[Figure]:
             with _pao_run(dsn, catalog, Path(folder) / "data", twin) as process:
                 try:
                     await twin.until(lambda: twin.playground.sockets.connected > 0)
+                    await _synced(dsn)
                     samples, orders = await _load(twin, process.pid, minutes)
                 finally:
                     process.terminate()
                     await asyncio.to_thread(process.wait, 60)
     return _figures(samples, orders)
+
+
+async def _synced(dsn: str) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        while True:
+            cursor = await connection.execute("SELECT count(*) FROM catalog_items WHERE is_active")
+            if await cursor.fetchone() == (1,):
+                return
+            await asyncio.sleep(0.1)
 
 
 def _figures(samples: Sequence[tuple[float, float]], orders: int) -> list[Figure]:
@@ -152,11 +163,14 @@ def _pao_run(dsn: str, catalog: str, data: Path, twin: SlackTwin) -> subprocess.
         "PAO_ENCRYPTION_KEYS": KEY,
         "PAO_OUTBOUND_ALLOW": "127.0.0.1",
         "PAO_SLACK_API_URL": twin.playground.api_url,
-        "PAO_LOG_LEVEL": "WARNING",
         "SLACK_BOT_TOKEN": twin.playground.bot_token,
         "SLACK_APP_TOKEN": twin.playground.app_token,
     }
-    return subprocess.Popen(command("run"), env={**os.environ, **settings})
+    data.mkdir()
+    with (data / "pao.log").open("w") as log:
+        return subprocess.Popen(
+            command("run"), env={**os.environ, **settings}, stdout=log, stderr=log
+        )
 
 
 def main() -> None:

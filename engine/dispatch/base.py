@@ -24,7 +24,7 @@ from engine.dispatch.periodic import Job, periodic_jobs
 from engine.errors import PaoError
 from engine.execution.run import Surroundings
 from engine.execution.tickets import Tickets
-from engine.execution.work import Work
+from engine.execution.work import HAND_BACK_SECONDS, Work
 from engine.requests.gates import Gates
 from engine.service import Service
 from engine.store.pool import Pool
@@ -73,6 +73,11 @@ class Carrier:
         """The loop's task, None while stopped."""
         return self._running
 
+    @property
+    def unwritten(self) -> int:
+        """How many steps are over and wait to be written."""
+        return self._work.unwritten
+
     def wake(self) -> None:
         """Look at once whether something is due."""
         self._woken.set()
@@ -92,8 +97,9 @@ class Carrier:
         await asyncio.gather(running, return_exceptions=True)  # `wait` tells why it ended
         await self._work.stop(self._config.shutdown_grace)
         try:
-            await self._tickets.give_back()
-        except PaoError as error:
+            async with asyncio.timeout(HAND_BACK_SECONDS):
+                await self._tickets.give_back()
+        except (PaoError, TimeoutError) as error:
             log.warning("outbox_not_given_back", error=str(error))
 
     async def _do_tickets(self) -> bool:

@@ -40,6 +40,9 @@ STALLED_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 2.0
 """How long a tick under way may go on when the process stops."""
 
+CLOSE_SECONDS: Final = 8.0
+"""What the worker's last words and the close of its connections may take beside that."""
+
 LONGEST_PAUSE: Final = 10.0
 
 log = structlog.get_logger(__name__)
@@ -70,12 +73,14 @@ class ProcrastinateJobs:
         """Take no more ticks, and end those under way."""
         if self._running is not None:
             running, self._running = self._running, None
-            running.cancel()
-            await asyncio.wait([running])
+            while not running.done():
+                running.cancel()  # once more where a cancellation got lost on the way
+                await asyncio.wait([running], timeout=STOP_SECONDS + CLOSE_SECONDS)
 
     async def _work_for_ever(self) -> None:
         pause = 0.5
-        while True:
+        # An error may take the place of a cancellation: who was stopped does not begin again.
+        while self._running is not None:
             try:
                 await self._work()
                 log.warning("procrastinate_worker_ended")

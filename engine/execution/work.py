@@ -101,6 +101,11 @@ class Work:
         return not self._tasks
 
     @property
+    def unwritten(self) -> int:
+        """How many steps are over and wait to be written."""
+        return self._unwritten
+
+    @property
     def free(self) -> int:
         """How many steps there is room for."""
         running = len(self._tasks) - min(self._unwritten, self._slots)
@@ -205,12 +210,13 @@ class Work:
     async def _give_back_the_rest(self) -> None:
         """A claim that was interrupted between its commit and its task leaves steps behind."""
         try:
-            async with transaction(self._around.pool) as connection:
-                held = await execution.held_by(connection, self._owner)
-            if held:
-                back = [given_back(one.id, one.token, one.phase, one.attempt) for one in held]
-                await write_finishes(self._around.pool, back)
-        except PaoError as error:
+            async with asyncio.timeout(HAND_BACK_SECONDS):
+                async with transaction(self._around.pool) as connection:
+                    held = await execution.held_by(connection, self._owner)
+                if held:
+                    back = [given_back(one.id, one.token, one.phase, one.attempt) for one in held]
+                    await write_finishes(self._around.pool, back)
+        except (PaoError, TimeoutError) as error:
             log.warning("steps_not_given_back", error=str(error))
 
     async def _write_beside(self, finish: Finish) -> None:

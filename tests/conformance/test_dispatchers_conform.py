@@ -233,6 +233,31 @@ async def test_a_worker_that_is_told_to_end_finishes_what_runs_and_claims_no_mor
     assert set((await cluster.completions()).values()) == {1}
 
 
+@pytest.mark.parametrize("begun", [1, 9, 25])
+async def test_a_worker_that_is_told_to_end_among_claims_finishes_and_jobs_leaves_nothing_behind(
+    cluster: Cluster, begun: int
+) -> None:
+    requests = [await cluster.request(f"item-{n}", DIAMOND) for n in range(10)]
+    worker = await cluster.start()
+
+    async def has_begun() -> bool:
+        return len(await cluster.traces("begun")) >= begun
+
+    await eventually(has_begun, every=0.001)
+    worker.send_signal(signal.SIGTERM)
+
+    assert await worker.wait() == 0
+    held = "SELECT count(*) FROM request_steps WHERE lease_owner IS NOT NULL"
+    assert await rows_of(cluster.connection, held) == [0]
+    assert len(await cluster.traces("ended")) == len(await cluster.traces("begun"))
+    await cluster.start()
+    await cluster.completed(*requests)
+    assert set((await cluster.completions()).values()) == {1}
+    # What was claimed in the moment of the signal is given back, at once and uncounted; nothing is lost.
+    ends = "SELECT DISTINCT error_type FROM step_attempts WHERE error_type IS NOT NULL"
+    assert set(await rows_of(cluster.connection, ends)) <= {"worker_stopped"}
+
+
 async def test_periodic_jobs_run_once_across_workers(cluster: Cluster) -> None:
     await asyncio.gather(cluster.start(), cluster.start())
     query = "SELECT owner FROM leaders WHERE job = 'form_sessions'"
