@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.dispatch.base import Dispatcher
+from engine.durations import format_duration
 from engine.errors import PaoError
 from engine.facade.catalog import CatalogVerbs
 from engine.facade.core import named, require
@@ -37,6 +38,10 @@ from engine.tracing import send_trace
 
 PAUSED = "paused"
 """The switch that stops the claiming of new steps."""
+
+
+LATE_TICK = 300.0
+"""Seconds without a periodic job, of which some are due every minute, that mean that nobody runs them."""
 
 
 class OperatingVerbs(CatalogVerbs):
@@ -128,12 +133,14 @@ class OperatingVerbs(CatalogVerbs):
             migrations = str(error)
         age = await periodic.seconds_since_sync(connection) if migrations is None else None
         catalog = "It was never synced" if age is None and self.config.catalog_url else None
+        tick = await periodic.seconds_since_tick(connection) if migrations is None else None
         paused = await audit.is_on(connection, PAUSED)
         return {
             "database": None,
             "migrations": migrations,
             "catalog": catalog,
             "dispatcher": "It is paused" if paused else None,
+            "last tick": _late(tick),
         }
 
     async def _turn_pause(self, actor: Actor, *, on: bool) -> None:
@@ -145,3 +152,10 @@ class OperatingVerbs(CatalogVerbs):
             await requests.wake(connection, "pao_steps")
 
         await self._transact(turn, actor)
+
+
+def _late(tick: float | None) -> str | None:
+    """Say that periodic jobs run no more; none that ever ran is a start."""
+    if tick is None or tick <= LATE_TICK:
+        return None
+    return f"No periodic job has run for {format_duration(int(tick))}"

@@ -32,3 +32,9 @@ async def seconds_since_sync(connection: Connection) -> float | None:
     """Return the age of the catalog, None where it was never synced."""
     found = await value(connection, _sql.last_sync_age, {})
     return None if found is None else float(found)
+
+
+async def seconds_since_tick(connection: Connection) -> float | None:
+    """Return how long ago a periodic job was last run, None where none ever was."""
+    found = await value(connection, _sql.last_tick_age, {})
+    return None if found is None else float(found)

@@ -26,6 +26,10 @@ DELETE FROM events WHERE id IN (
 DELETE FROM outbox WHERE id IN (
     SELECT id FROM outbox WHERE done_at < clock_timestamp() - %(age)s::interval LIMIT %(limit)s);
 
+-- name: last_tick_age
+-- Seconds since a periodic job was last run, in whatever process; NULL where none ever was.
+SELECT extract(epoch FROM clock_timestamp() - max(last_run_at))::float8 FROM leaders;
+
 -- name: last_sync_age
 -- Seconds since the catalog was last synced well, NULL where it never was.
 SELECT extract(epoch FROM clock_timestamp() - max(sync_completed_at))::float8

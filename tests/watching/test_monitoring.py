@@ -183,3 +183,16 @@ async def test_what_a_process_measures_itself() -> None:
     assert not any('outcome="waiting"' in name for name in after)
     name = 'pao_slack_ack_seconds_count{kind="view_submission"}'
     assert after[name] == before.get(name, 0) + 1
+
+
+async def test_jobs_that_nobody_runs_any_more_are_told(
+    bench: Workbench, connection: Connection
+) -> None:
+    assert (await bench.engine.health())["last tick"] is None
+    await connection.execute(
+        "INSERT INTO leaders (job, next_at, owner, last_run_at)"
+        " VALUES ('reminders', now(), 'x', now() - interval '4 min')"
+    )
+    assert (await bench.engine.health())["last tick"] is None
+    await connection.execute("UPDATE leaders SET last_run_at = now() - interval '10 min'")
+    assert "10m" in ((await bench.engine.health())["last tick"] or "")

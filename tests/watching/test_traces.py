@@ -85,7 +85,7 @@ async def test_what_is_sent_again_has_the_same_ids_and_no_parameter(bench: Workb
     request = await bench.run(
         await bench.request([step("a")], fields=fields, parameters=parameters)
     )
-    first, second = (trace_of(await bench.view(request)) for _ in range(2))
+    first, second = [trace_of(await bench.view(request)) for _ in range(2)]
     assert first == second
     assert "hush" not in str(first)
     assert "size-that-was-asked" not in str(first)
