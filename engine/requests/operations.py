@@ -41,6 +41,7 @@ from engine.requests.judging import (
 )
 from engine.requests.parameters import is_reference, surroundings
 from engine.requests.plan import header, plan_document, plan_steps
+from engine.requests.subject import written_fields
 from engine.results import SECRET_DOTS, Actor, Kind, OperationView, Submission
 from engine.store import instances
 from engine.store import submission as store
@@ -168,7 +169,7 @@ class OperationOrder:
             raise Conflict(
                 f"{self.heading} cannot be run on {self.target.instance_name}",
                 reason,
-                f"See what can be run: pao service operations {self.target.instance_id}",
+                self._hint(),
                 code="not_eligible",
             )
         return self.offered
@@ -209,7 +210,7 @@ class OperationOrder:
     def _lacking(self) -> Iterator[dict[str, Any]]:
         """Yield fields, as written, for required parameters that the instance does not have."""
         own = {spec.name for spec in load_presentation(self.document.presentation).all_fields}
-        written = {one["name"]: one for one in _written_fields(self.item.presentation)}
+        written = {one["name"]: one for one in written_fields(self.item.presentation)}
         for name in self.aim.required_parameters if self.aim else ():
             if name in own or self.target.deployment_parameters.get(name) is not None:
                 continue
@@ -257,8 +258,14 @@ class OperationOrder:
         return NotFound(
             f"{self.heading} is no {self.request_type} for {self.target.instance_name}.{meant}",
             f"it does not target {self.item.name}",
-            f"See what can be run: pao service operations {self.target.instance_id}",
+            self._hint(),
             code="unknown_operation",
+        )
+
+    def _hint(self) -> str:
+        id_ = self.target.instance_id
+        return (
+            f"See what can be run: `pao service operations {id_}`, or /pao service {id_} in Slack"
         )
 
 
@@ -315,10 +322,3 @@ def _taken_over(
 def _unbounded(spec: BaseField) -> BaseField:
     """Return a secret's field as one that takes what stands for a secret that is kept."""
     return spec.model_copy(update={"min_length": None})
-
-
-def _written_fields(presentation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for key in ("fields", "bundle_fields"):
-        yield from presentation.get(key) or ()
-    for group in presentation.get("groups") or ():
-        yield from group.get("fields") or ()

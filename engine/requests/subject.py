@@ -81,10 +81,15 @@ def component_outputs(request: ClaimedRequest) -> dict[str, Any]:
 
 def field_names(presentation: Mapping[str, Any]) -> Iterator[str]:
     """Yield the names of all fields of a presentation as written."""
+    return (field["name"] for field in written_fields(presentation))
+
+
+def written_fields(presentation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield all fields of a presentation as written, in the form's order."""
     for key in ("fields", "bundle_fields"):
-        yield from (field["name"] for field in presentation.get(key) or ())
+        yield from presentation.get(key) or ()
     for group in presentation.get("groups") or ():
-        yield from (field["name"] for field in group.get("fields") or ())
+        yield from group.get("fields") or ()
 
 
 def asked_of(request: ClaimedRequest, component: str | None) -> Mapping[str, Any]:

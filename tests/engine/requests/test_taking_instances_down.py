@@ -16,6 +16,7 @@ from tests.support.engines import (
     BOB,
     MALLORY,
     MANUAL,
+    OWNER,
     add_bundle,
     add_item,
     automation,
@@ -197,6 +198,28 @@ async def test_a_dry_run_shows_the_steps_and_moves_nothing(bench: Workbench) -> 
     assert planned(view) == [("cleanup", "manual", ())]
     assert (await bench.engine.instance(ALICE, id_)).instance_state == "active"
     assert await bench.one("SELECT count(*) FROM service_requests") == 1
+
+
+async def test_its_documents_approval_is_asked_for_its_end_too(bench: Workbench) -> None:
+    fields = [{"name": "stage", "type": "string", "required": True}]
+    approval = {"required": "{{ stage == 'prod' }}", "approvers": [{"team": "platform"}]}
+    await add_item(bench.connection, fields=fields, approval=approval)
+    for stage, status, state in (
+        ("dev", "in_progress", "decommissioning"),
+        ("prod", "submitted", "active"),
+    ):
+        made = await bench.engine.submit(ALICE, Submission({"stage": stage}, item="database"))
+        if made.status == "submitted":
+            await bench.engine.approve(OWNER, made.request_id)
+        await bench.engine.resolve(ALICE, made.request_id)
+        view = await take_down(bench, made.instance_id or "")
+        assert view.status == status
+        found = await bench.engine.instance(ALICE, made.instance_id or "")
+        assert found.instance_state == state
+    with pytest.raises(Conflict, match="waits for 1 approval by the team platform"):
+        await take_down(bench, view.instance_id or "")
+    await bench.engine.reject(OWNER, view.request_id, reason="still needed")
+    assert (await take_down(bench, view.instance_id or "")).status == "submitted"
 
 
 # What is planned
