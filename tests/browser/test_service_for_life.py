@@ -55,9 +55,7 @@ async def test_a_bundle_is_ordered_and_its_parts_go_as_far_as_others_allow(
     await expect(thread).to_contain_text("0 to add, 0 to change, 1 to destroy")
     ticket = thread.get_by_role("link", name="DESK-").last
     await expect(ticket).to_be_visible()
-    desk = await page.context.new_page()
-    await desk.goto(await ticket.get_attribute("href") or "")
-    await desk.get_by_role("button", name="Resolve").click()
+    await resolve(page, await ticket.get_attribute("href"))
     await expect(card).to_contain_text("completed")
     await say(page, f"/pao service {database}")
     await expect(page.get_by_test_id("ephemeral").last).to_contain_text("is decommissioned")
@@ -117,6 +115,15 @@ async def take_down(page: Page, instance: str, name: str) -> Locator:
     await form.get_by_test_id("modal-submit").click()
     await expect(form).to_have_count(0)
     return page.get_by_test_id("message").filter(has_text=f"Decommission: {name}").first
+
+
+async def resolve(page: Page, ticket: str | None) -> None:
+    assert ticket is not None
+    assert page.context.browser is not None
+    desk = await page.context.browser.new_page()
+    await desk.goto(ticket)
+    await desk.get_by_role("button", name="Resolve").click()
+    await desk.close()
 
 
 def secret_file(demo: Demo) -> str:
