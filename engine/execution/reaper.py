@@ -6,7 +6,8 @@ was in, without using up an attempt of its budget. A step that loses ten workers
 fails for good. A reaper that dies in between leaves a lease of its own, which expires as well.
 
 A request whose sequence took longer than its timeout has its steps cancelled with error_type
-`timeout`; what had not begun is skipped.
+`timeout`; what had not begun is skipped. A component of a bundle has a timeout of its own, which ends
+its steps alone and what needs them.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import structlog
 
 from engine.execution.finish import write_finishes
 from engine.metrics import TAKE_OVERS
-from engine.store import execution, requests
+from engine.store import execution, requests, timeouts
 from engine.store.execution import Finish, Lost
 from engine.store.pool import Pool, retried_on_conflict, transaction
+from engine.store.timeouts import Overdue
 
 POISON_LOSSES: Final = 10
 """Workers that a step may lose before it fails for good."""
@@ -41,9 +43,12 @@ async def reap(pool: Pool, lease: timedelta) -> int:
         await write_finishes(pool, [_gone_on(one) for one in lost])
     async with transaction(pool) as connection:
         overdue = await execution.overdue(connection, BATCH)
+        late = await timeouts.overdue(connection, BATCH)
     for request_id in overdue:
         await _time_out(pool, request_id)
-    return len(lost) + len(overdue)
+    for component in late:
+        await _stop_component(pool, component)
+    return len(lost) + len(overdue) + len(late)
 
 
 def _gone_on(lost: Lost) -> Finish:
@@ -82,3 +87,16 @@ async def _time_out(pool: Pool, request_id: UUID) -> None:
         )
         if not ended.running:
             await execution.end(connection, [request_id])
+
+
+@retried_on_conflict
+async def _stop_component(pool: Pool, late: Overdue) -> None:
+    async with transaction(pool) as connection:
+        await requests.lock_request(connection, late.request_id)
+        await execution.lock_steps(connection, late.request_id)
+        row = await requests.request_row(connection, late.request_id)
+        if row is None or row.status != "in_progress":
+            return
+        log.warning("component_timed_out", request_id=row.request_id, component=late.component)
+        if await timeouts.stop(connection, late):
+            await execution.end(connection, [late.request_id])

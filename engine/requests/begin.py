@@ -28,7 +28,7 @@ from engine.requests import approvals, tickets, windows
 from engine.requests.approvals import Rule, Teams
 from engine.requests.checks import COMPATIBILITY, checks_of, incompatibility
 from engine.requests.parameters import with_dots
-from engine.store import events, execution, gates, requests
+from engine.store import events, execution, gates, requests, timeouts
 from engine.store.gates import FactsRow
 from engine.store.pool import Connection
 from engine.store.requests import RequestRow
@@ -90,6 +90,8 @@ async def open_steps(connection: Connection, row: RequestRow, seconds: float | N
     await gates.clear(connection, row.id)
     fulfillment = row.plan.get("fulfillment") or {}
     limit = sequence_timeout(fulfillment) if seconds is None else seconds
+    if "components" in row.plan:
+        await timeouts.keep(connection, row.id, component_timeouts(row.plan))
     if await requests.begin_steps(connection, row.id, limit):
         return
     manual = fulfillment.get("manual")
@@ -148,6 +150,15 @@ def sequence_timeout(fulfillment: Mapping[str, Any]) -> float | None:
     """Return the seconds that the whole sequence may take; None where nothing bounds it."""
     written = (fulfillment.get("automation") or {}).get("timeout")
     return None if written is None else parse_duration(written)
+
+
+def component_timeouts(plan: Mapping[str, Any]) -> dict[str, float]:
+    """Return the seconds that each component's steps may take, where something bounds them."""
+    bounds = {
+        name: sequence_timeout(one.get("fulfillment") or {})
+        for name, one in (plan.get("components") or {}).items()
+    }
+    return {name: seconds for name, seconds in bounds.items() if seconds is not None}
 
 
 def as_facts(row: FactsRow, window_grace: Any = WINDOW_GRACE) -> CheckFacts:
