@@ -125,6 +125,5 @@ SELECT count(*) FROM refresh_eligible_operations(NULL);
 
 -- name: refresh_item
 -- Bring it up to date for the instances of one item, as after a sync that touched it.
-SELECT count(*) FROM refresh_eligible_operations(ARRAY(
-    SELECT si.id FROM service_instances si JOIN catalog_items item ON item.id = si.catalog_item_id
-    WHERE item.name = %(item)s));
+SELECT count(*) FROM refresh_operations(NULL, ARRAY(
+    SELECT id FROM catalog_items WHERE name = %(item)s));

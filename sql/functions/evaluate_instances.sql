@@ -1,10 +1,4 @@
--- Every active operation that targets the item or bundle of the instances (NULL: of all that live),
--- and whether it may be run now; the reason in words where it may not. The work with versions is
--- done once for each version of an item in use, not for each instance.
---
--- A completed upgrade is not offered again in the same version; an update can be repeated.
---
--- Planned for its argument each time: one instance and a hundred thousand need different plans.
+-- What judge_operations says of instances; NULL: of all that live.
 CREATE OR REPLACE FUNCTION evaluate_instances(p_instance_ids UUID[])
 RETURNS TABLE (
     instance_id UUID,
@@ -18,59 +12,6 @@ RETURNS TABLE (
     status VARCHAR,
     reason TEXT
 )
-LANGUAGE plpgsql STABLE ROWS 10000
-SET plan_cache_mode = force_custom_plan
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY
-    WITH instance AS (
-        SELECT si.id, si.instance_state, si.catalog_version,
-            coalesce(si.catalog_item_id, si.catalog_bundle_id) AS document_id
-        FROM service_instances si
-        WHERE si.id = ANY (p_instance_ids)
-            OR p_instance_ids IS NULL AND si.instance_state <> 'decommissioned'
-    ), operation AS (
-        SELECT 'update' AS kind, id, name, version, description, destructive, downtime_required,
-            estimated_duration, lifecycle
-        FROM update_items WHERE is_active
-        UNION ALL
-        SELECT 'upgrade', id, name, version, description, destructive, downtime_required,
-            estimated_duration, lifecycle
-        FROM upgrade_items WHERE is_active
-    ), document AS (
-        SELECT id, name, slug FROM catalog_items UNION ALL SELECT id, name, slug FROM catalog_bundles
-    ), fit AS MATERIALIZED (
-        SELECT in_use.document_id, in_use.catalog_version, t.kind, t.operation_id,
-            bool_or(version_is_inside(semver_key(in_use.catalog_version), t.comparators)) AS fits,
-            string_agg(t.version_range, ' || ' ORDER BY t.version_range) AS version_range
-        FROM (SELECT DISTINCT document_id, catalog_version FROM instance) AS in_use
-        JOIN document d ON d.id = in_use.document_id
-        JOIN operation_targets t ON t.target_name IN (d.name, d.slug)
-        GROUP BY 1, 2, 3, 4
-    ), judged AS (
-        SELECT i.id AS instance_id, o.*, CASE
-            WHEN done.instance_id IS NOT NULL THEN 'this version of the upgrade was completed'
-            WHEN o.lifecycle = 'retired' THEN 'the operation is retired'
-            WHEN i.instance_state NOT IN ('active', 'degraded') THEN 'the instance is ' || i.instance_state
-            WHEN busy.id IS NOT NULL THEN 'request ' || busy.request_id || ' is under way'
-            WHEN NOT fit.fits THEN 'version ' || i.catalog_version || ' is outside ' || fit.version_range
-        END AS reason, done.instance_id IS NOT NULL AS is_completed
-        FROM instance i
-        JOIN fit ON fit.document_id = i.document_id AND fit.catalog_version = i.catalog_version
-        JOIN operation o ON o.kind = fit.kind AND o.id = fit.operation_id
-        LEFT JOIN eligible_operations done ON done.instance_id = i.id
-            AND done.operation_type = o.kind AND o.kind = 'upgrade'
-            AND done.operation_name = o.name AND done.operation_version = o.version
-            AND done.eligibility_status = 'completed'
-        LEFT JOIN service_requests busy ON busy.subject_instance_id = i.id
-            AND busy.status IN ('submitted', 'validating', 'in_progress', 'resuming')
-    )
-    SELECT instance_id, kind::varchar, name, version::varchar, description, destructive,
-        downtime_required, estimated_duration,
-        (CASE WHEN is_completed THEN 'completed' WHEN reason IS NOT NULL THEN 'ineligible'
-            ELSE 'eligible' END)::varchar,
-        reason
-    FROM judged;
-END;
+LANGUAGE sql STABLE ROWS 10000 AS $$
+    SELECT * FROM judge_operations(p_instance_ids, NULL)
 $$;

@@ -285,16 +285,15 @@ WITH change AS (
     UNION
     SELECT b.id FROM catalog_bundles b JOIN target t ON t.target_name IN (b.name, b.slug)
 ), touched AS (
-    SELECT si.id FROM service_instances si JOIN item ON si.catalog_item_id = item.id
-    WHERE si.instance_state <> 'decommissioned'
+    SELECT id FROM item
     UNION
-    SELECT si.id FROM service_instances si JOIN bundle ON si.catalog_bundle_id = bundle.id
-    WHERE si.instance_state <> 'decommissioned'
+    SELECT id FROM bundle
     UNION
-    SELECT eo.instance_id FROM eligible_operations eo
-    JOIN operation o ON o.kind = eo.operation_type AND o.name = eo.operation_name
+    SELECT coalesce(si.catalog_item_id, si.catalog_bundle_id) FROM operation o
+    JOIN eligible_operations eo ON eo.operation_name = o.name AND eo.operation_type = o.kind
+    JOIN service_instances si ON si.id = eo.instance_id
 )
-SELECT count(*) FROM refresh_eligible_operations(coalesce((SELECT array_agg(id) FROM touched), '{}'));
+SELECT count(*) FROM refresh_operations(NULL, coalesce((SELECT array_agg(id) FROM touched), '{}'));
 
 -- name: notify
 -- Tell every process, once the transaction has committed, that the catalog changed.

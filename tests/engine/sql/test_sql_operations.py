@@ -375,3 +375,23 @@ async def test_refreshing_some_leaves_others_alone(rows: Rows) -> None:
     await refresh(rows, one)
 
     assert await rows.all("SELECT instance_id FROM eligible_operations") == [one]
+
+
+async def test_the_cache_is_refreshed_for_all_instances_of_a_document(rows: Rows) -> None:
+    instance = await postgres(rows)
+    other = await rows.instance(item=await rows.item("Cache"))
+    await rows.operation("update", "resize", [target("PostgreSQL Database")])
+    await rows.operation("update", "flush", [target("Cache")])
+    item = await rows.value("SELECT catalog_item_id FROM service_instances WHERE id = %s", instance)
+
+    fresh = "SELECT operation_name FROM refresh_operations(NULL, ARRAY[%s::uuid])"
+    assert await rows.all(fresh, item) == ["resize"]
+
+    cached = "SELECT instance_id FROM eligible_operations"
+    assert await rows.all(cached) == [instance]
+    assert other not in await rows.all(cached)
+    await rows.value("UPDATE update_items SET is_active = FALSE RETURNING 1")
+    assert await rows.all(fresh, item) == []
+    assert await rows.all(
+        "SELECT eligibility_status, eligibility_reason, expires_at FROM eligible_operations"
+    ) == [("ineligible", "the operation is not offered any more", None)]
