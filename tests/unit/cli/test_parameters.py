@@ -89,3 +89,29 @@ def test_a_file_that_is_no_mapping_is_refused_with_its_place(tmp_path: Path, tex
     file.write_text(text)
     with pytest.raises(InvalidInput, match=r"line [12]"):
         read(file=str(file))
+
+
+def test_a_value_of_a_component_goes_to_the_component(tmp_path: Path):
+    file = tmp_path / "parameters.yml"
+    file.write_text("components: {db: {enabled: true, parameters: {size: 1, zone: a}}}\n")
+    options = ParameterOptions(str(file), ("db.size=2", "region=eu", "cache.size=3"))
+    given = options.read((), ("db", "cache"))
+    assert given.values == {"region": "eu"}
+    assert given.components == {
+        "db": {"enabled": True, "parameters": {"size": "2", "zone": "a"}},
+        "cache": {"parameters": {"size": "3"}},
+    }
+    assert given.texts == {"db.size", "region", "cache.size"}
+
+
+def test_a_dot_means_nothing_where_there_is_no_such_component():
+    given = ParameterOptions(None, ("db.size=2",)).read((), ("cache",))
+    assert given.values == {"db.size": "2"}
+    assert given.components == {}
+
+
+def test_a_components_secret_is_refused_in_clear():
+    with pytest.raises(InvalidInput) as refused:
+        ParameterOptions(None, ("db.token=hush",)).read({"db.token"}, ("db",))
+    assert refused.value.field == "db.token"
+    assert "hush" not in str(refused.value)
