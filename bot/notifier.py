@@ -34,29 +34,29 @@ ended before the bot's first start have no events to be told, and so no card.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 from slack_sdk.errors import SlackApiError
 
+from bot.announcements import CONSUMER, SYNCED, Announcements, is_worth_telling, report_in
 from bot.app import Services
 from bot.channels import CARD_SECONDS, Channel, passes
-from bot.messages import notices
-from bot.messages.blocks import Block, actions, button, section
-from bot.messages.card import STATUS, card
-from bot.messages.directs import DIRECTS, Direct, directs
+from bot.messages.card import card
+from bot.messages.directs import DIRECTS, directs
 from bot.messages.milestones import MILESTONES, milestone
-from bot.messages.replies import Milestone, blocks_for, markup_for
+from bot.messages.replies import Milestone, blocks_for, letters, markup_for
 from bot.messages.teams import Teams
-from bot.messages.text import MESSAGE, code, cut, is_slack_user
-from engine import Actor, Conversation, Event, NotFound, RequestView, SyncReport
+from bot.messages.text import is_slack_user
+from engine import Actor, Conversation, Event, NotFound, RequestView
 
-CONSUMER: Final = "slack"
-SYNCED: Final = "catalog.synced"
 PEOPLE: Final = "people"
 """The queue of what is told to people, and has no channel."""
+
+FOR_PEOPLE: Final = DIRECTS.keys() | {"approval.requested", "approval.reminded", "ticket.reminded"}
+"""What is told though a request has no place: somebody has to act, or is concerned."""
 
 DRAIN_SECONDS: Final = 5.0
 """How long a stop waits for what is queued."""
@@ -98,10 +98,10 @@ class Notifier:
         self._client = services.client
         self._identity = services.identity
         self._homes = services.homes
+        self._announcements = Announcements(services.engine, services.client)
         self._card_seconds = card_seconds
         self._drain_seconds = drain_seconds
         self._channels: dict[str, Channel] = {}
-        self._reached: dict[int, set[str]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = asyncio.Event()
 
@@ -131,12 +131,12 @@ class Notifier:
         """See to it that an event is told, by this process or a later one."""
         self._homes.changed(event)
         if event.kind == SYNCED:
-            if self._engine.config.notify_channel and _is_worth_telling(_report(event.data)):
+            if self._engine.config.notify_channel and is_worth_telling(report_in(event)):
                 await self._engine.keep_untold(event.id)
                 self._tell_sync_soon()
         elif event.request_id is not None:
             queue = await self._queue_of(event.request_id)
-            if queue is None and event.kind not in DIRECTS:
+            if queue is None and event.kind not in FOR_PEOPLE:
                 return
             if event.kind in MILESTONES or event.kind in DIRECTS:
                 await self._engine.keep_untold(event.id)
@@ -188,8 +188,7 @@ class Notifier:
             except Exception as error:
                 if passes(error):
                     raise
-                log.exception("event_not_told", event_id=event.id, request_id=request_id)
-                await self._engine.park_untold(CONSUMER, event.id, _in_words(error))
+                await self._announcements.park(event, error)
             else:
                 if place not in {None, queue}:
                     self._tell_soon(request_id, str(place))
@@ -206,7 +205,7 @@ class Notifier:
         if place is not None and place.channel != queue:
             return place.channel
         told = milestone(event, view)
-        await self._write_to_people(event, view, told)
+        await self._write_to_people(event, view, told, is_seen=place is not None)
         if place is not None and told is not None and event.id not in place.told_events:
             try:
                 await self._post_reply(place, told, view)
@@ -216,71 +215,30 @@ class Notifier:
                     raise
                 await self._place(view, without=queue if word in LOST else None)
                 return await self._tell_event(event, queue, moved=True)
-        await self._told(event)
+        await self._announcements.told(event)
         return place.channel if place else None
 
     async def _post_reply(self, place: Conversation, told: Milestone, view: RequestView) -> None:
         teams = await self._identity.reach() if told.approvers or told.team else Teams()
-        await self._post(
+        await self._announcements.post(
             place.channel,
             markup_for(told, view, teams),
             blocks_for(told, view, teams),
             thread_ts=place.thread_ts,
         )
 
-    async def _told(self, event: Event) -> None:
-        await self._engine.told_event(event.id)
-        self._reached.pop(event.id, None)
-
-    # People
-
-    def _tell_people_soon(self) -> None:
-        self._channel(PEOPLE).tell_soon(PEOPLE, self._tell_people)
-
-    async def _tell_people(self) -> None:
-        """Write to people about what is of no request."""
-        for event in await self._engine.untold_events(None):
-            if event.kind in DIRECTS:
-                for one in directs(event):
-                    await self._write_to(event, one)
-                await self._told(event)
-
     async def _write_to_people(
-        self, event: Event, view: RequestView, told: Milestone | None
+        self, event: Event, view: RequestView, told: Milestone | None, *, is_seen: bool
     ) -> None:
-        """Write what an event of a request says to people outside its thread."""
+        """Write what an event of a request says to people who do not see its thread.
+
+        `is_seen`: whether there is a thread; where there is none, approvers are asked directly.
+        """
         found = directs(event)
-        if told is not None and told.owners and view.owner:
-            teams = await self._identity.reach()
-            markup = f"{code(view.request_id)}: {told.markup}"
-            blocks = [section(markup), *actions(button("Status", STATUS, view.request_id))]
-            found += [Direct(one, markup, blocks) for one in teams.people(view.owner)]
-        for one in found:
-            await self._write_to(event, one)
-
-    async def _write_to(self, event: Event, told: Direct) -> None:
-        """Write to one person, once; who takes no message from us gets none."""
-        reached = self._reached.setdefault(event.id, set())
-        if told.to in reached:
-            return
-        try:
-            await self._post(told.to, told.markup, told.blocks)
-        except SlackApiError as refusal:
-            if passes(refusal):
-                raise
-            log.warning("person_not_reached", user=told.to, error=refusal.response.get("error"))
-        reached.add(told.to)
-
-    async def _post(
-        self, channel: str, markup: str, blocks: Sequence[Block], thread_ts: str | None = None
-    ) -> None:
-        await self._client.chat_postMessage(
-            channel=channel,
-            thread_ts=thread_ts,
-            text=cut(markup, MESSAGE),
-            blocks=blocks,
-            unfurl_links=False,
-        )
+        if told is not None:
+            teams = await self._identity.reach() if told.owners or told.approvers else Teams()
+            found += letters(told, view, teams, is_seen=is_seen)
+        await self._announcements.write(event, found)
 
     # The card
 
@@ -339,28 +297,17 @@ class Notifier:
         await self._engine.keep_conversation(view.request_id, made)
         return made
 
-    # The catalog
+    # What has no thread
 
     def _tell_sync_soon(self) -> None:
         channel = self._engine.config.notify_channel
         if channel is not None:
-            self._channel(channel).tell_soon(SYNCED, lambda: self._tell_syncs(channel))
+            self._channel(channel).tell_soon(
+                SYNCED, lambda: self._announcements.tell_syncs(channel)
+            )
 
-    async def _tell_syncs(self, channel: str) -> None:
-        """Sum up in NOTIFY_CHANNEL what syncs changed or broke."""
-        for event in await self._engine.untold_events(None):
-            if event.kind != SYNCED:
-                continue
-            markup = notices.synced(_report(event.data))
-            try:
-                await self._post(channel, markup, [section(markup)])
-            except SlackApiError as refusal:
-                if passes(refusal):
-                    raise
-                log.warning("sync_not_told", channel=channel, error=str(refusal))
-                await self._engine.park_untold(CONSUMER, event.id, _in_words(refusal))
-            else:
-                await self._told(event)
+    def _tell_people_soon(self) -> None:
+        self._channel(PEOPLE).tell_soon(PEOPLE, self._announcements.tell_people)
 
     # Running
 
@@ -397,16 +344,3 @@ def _places(view: RequestView) -> Iterator[str]:
         yield view.origin_channel
     if is_slack_user(view.requester):
         yield view.requester
-
-
-def _report(data: Mapping[str, Any]) -> SyncReport:
-    known = SyncReport.__dataclass_fields__
-    return SyncReport(**{key: value for key, value in data.items() if key in known})
-
-
-def _is_worth_telling(report: SyncReport) -> bool:
-    return bool(report.changes or report.errors or report.status == "failed")
-
-
-def _in_words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -1,13 +1,15 @@
 """A reply in a request's thread: what it says, and whom it is for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bot.messages.approvals import approvers_in_words
-from bot.messages.blocks import Block, actions, section
+from bot.messages.blocks import Block, actions, button, section
+from bot.messages.card import STATUS
+from bot.messages.directs import Direct
 from bot.messages.teams import Teams
-from bot.messages.text import mention
+from bot.messages.text import code, is_slack_user, mention
 from engine import Event, RequestView
 
 ESCALATED: Final = 2
@@ -45,6 +47,28 @@ def markup_for(told: Milestone, view: RequestView, teams: Teams | None = None) -
 def blocks_for(told: Milestone, view: RequestView, teams: Teams | None = None) -> list[Block]:
     """Return the reply's blocks."""
     return [section(markup_for(told, view, teams)), *actions(*told.buttons)]
+
+
+def letters(told: Milestone, view: RequestView, teams: Teams, *, is_seen: bool) -> Iterator[Direct]:
+    """Yield what a reply says to people by direct message.
+
+    Those are the document's owners, where the matter has waited long, and the approvers of a request
+    that has no thread in which they could be asked (`is_seen` false).
+    """
+    owners = teams.people(view.owner) if told.owners and view.owner else []
+    approvers = [] if is_seen else [one for rule in told.approvers for one in _named(rule, teams)]
+    markup = f"{code(view.request_id)}: {told.markup}"
+    buttons = (*(() if is_seen else told.buttons), button("Status", STATUS, view.request_id))
+    for one in dict.fromkeys((*approvers, *owners)):
+        yield Direct(one, markup, [section(markup), *actions(*buttons)])
+
+
+def _named(rule: Mapping[str, str], teams: Teams) -> list[str]:
+    """Return the people whom a rule of an approval means."""
+    user = rule.get("user")
+    if user is not None:
+        return [user] if is_slack_user(user) else []
+    return teams.people(rule.get("usergroup") or rule.get("team") or "")
 
 
 def is_escalated(event: Event) -> bool:

@@ -19,7 +19,14 @@ ALICE, BOB, CAROL = "U0ALICE000", "U0BOB00000", "U0CAROL000"
 
 
 async def happens(bot: RunningBot, kind: str, data: dict[str, Any], request_id: str = "") -> None:
-    """Write an event as the engine does."""
+    """Write an event as the engine does, once somebody reads events: what was before is not told."""
+
+    async def is_read() -> bool:
+        async with transaction(bot.engine._pool) as connection:
+            found = await connection.execute("SELECT 1 FROM consumers WHERE name = 'slack'")
+            return await found.fetchone() is not None
+
+    await eventually(is_read)
     async with transaction(bot.engine._pool) as connection:
         found = await request_store.matching_ids(connection, request_id) if request_id else []
         await events.write(connection, NewEvent(kind, found[0] if found else None, data=data))
@@ -143,6 +150,32 @@ async def test_what_was_not_told_before_a_stop_is_told_afterwards(
         await eventually(is_kept)
     async with running_bot(dsn, catalog.url, tmp_path / "data") as bot:
         assert await bot.card("@bob", "1 service of yours")
+
+
+async def test_approvers_of_a_request_without_a_place_are_asked_directly(bot: RunningBot) -> None:
+    """The command line's request has no thread: the operator of a machine is nobody in Slack."""
+    for person in (ALICE, CAROL):
+        await bot.services.identity.actor(person)
+    operator = await bot.engine.actor("cli:root", source="cli")
+    view = await bot.engine.submit(operator, Submission(parameters={}, item="flaky-queue"))
+    rules = [{"user": ALICE}, {"team": "platform"}, {"user": "cli:somebody"}]
+    asked = {"step": None, "needed": 1, "approvers": rules, "message": None, "expires_at": None}
+    await happens(bot, "approval.requested", asked, view.request_id)
+
+    for person in ("@alice", "@carol"):
+        letter = await bot.card(person, "asks for your approval")
+        assert view.request_id in text_of(letter)
+        assert "Approve" in text_of(letter)
+    assert bot.twin.messages("@bob") == []
+
+
+async def test_an_event_that_cannot_be_told_is_put_aside_and_the_rest_goes_on(
+    bot: RunningBot,
+) -> None:
+    await happens(bot, "operations.eligible", {"owner_user_id": BOB, "operations": ["nonsense"]})
+    await happens(bot, "operations.eligible", {"owner_user_id": BOB, "operations": [operation(2)]})
+
+    assert await bot.card("@bob", "1 service of yours")
 
 
 async def test_a_run_that_takes_long_says_so(bot: RunningBot) -> None:
