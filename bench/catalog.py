@@ -116,6 +116,18 @@ def parse_all(texts: Mapping[str, str]) -> float:
     return time.perf_counter() - begun
 
 
+async def longest_pause() -> float:
+    """Until it is cancelled: the longest time, in milliseconds, that the event loop did nothing else."""
+    longest, last = 0.0, time.perf_counter()
+    try:
+        while True:
+            await asyncio.sleep(0.001)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+    except asyncio.CancelledError:
+        return longest * 1000
+
+
 class Bench:
     """A server and a repository, and every measurement on them."""
 
@@ -124,14 +136,20 @@ class Bench:
         self.server = server
         self.repository = Repository(folder / "repository", count)
         self.dsn = ""
+        self.pauses: list[float] = []
         self._round = 0
 
     async def cold_sync(self) -> float:
         shutil.rmtree(self.folder / "data", ignore_errors=True)
         self.dsn = await new_database(self.server)
+        watch = asyncio.create_task(longest_pause())
+        await asyncio.sleep(0)
         begun = time.perf_counter()
         await self._sync()
-        return time.perf_counter() - begun
+        took = time.perf_counter() - begun
+        watch.cancel()
+        self.pauses.append(await watch)
+        return took
 
     async def parse(self) -> float:
         return await asyncio.to_thread(parse_all, self.repository.texts)
@@ -230,6 +248,7 @@ async def measured(bench: Bench, rounds: int) -> list[Figure]:
     parsed, floor = "CSafeLoader parse", "diff-tree, one parse, one merge"
     return [
         Figure(f"cold sync of {count:,}", "s", Goal(0.8, at_most=True), *cold, parsed),
+        Figure("  the loop's longest pause in it", "ms", Goal(100, at_most=True), bench.pauses[1:]),
         Figure(f"sync of 1 changed of {count:,}", "ms", Goal(3, at_most=True), *one, floor),
         Figure("the same, by itself", "ms", Goal(100, at_most=True), one[0]),
         Figure(f"validate {len(few):,}", "s", Goal(3, at_most=True), *validated, parsed),

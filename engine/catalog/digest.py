@@ -62,6 +62,10 @@ class Change:
     from_version: str | None
     to_version: str | None
 
+    def as_json(self) -> dict[str, str | None]:
+        """Return the change as the report of a sync has it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 @dataclass(frozen=True, slots=True)
 class Digest:

@@ -149,8 +149,8 @@ class Mirror(Commits):
         """Write the folder `path` of the commit into the existing, empty folder `target`.
 
         `path` counts from the repository's root. Raises InvalidInput for paths that leave the
-        repository, for links and submodules inside, and for more than a module may hold; NotFound
-        where the commit has no such folder.
+        repository, for links and submodules inside, for calls of modules beside the folder, and for
+        more than a module may hold; NotFound where the commit has no such folder.
         """
         folder = checked_folder(path)
         self.ensure(commit)
@@ -162,6 +162,7 @@ class Mirror(Commits):
             )
         trees.refuse_unsafe(entries)
         for name, content in self.read_blobs(entries):
+            trees.refuse_outward(name, content, folder)
             _write(target / PurePosixPath(name).relative_to(folder), content, entries[name].mode)
 
     def for_reading(self) -> Commits:

@@ -18,6 +18,7 @@ Reading is done in a thread; parsing, where it is much, in a process of its own.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -196,7 +197,7 @@ class _Run:
     async def _write(self, commit: str, outcome: Digest) -> SyncReport:
         """Put everything of a commit into service at once."""
         report = replace(
-            _report(commit, self._last, outcome),
+            await asyncio.to_thread(_report, commit, self._last, outcome),
             repository_url=self._mirror.url,
             compare_url=self._compare_url(commit),
         )
@@ -325,7 +326,7 @@ def _report(commit: str, last: LastSync | None, outcome: Digest) -> SyncReport:
         unchanged=outcome.unchanged,
         errors=_json(outcome.findings, errors=True),
         warnings=_json(outcome.findings, errors=False),
-        changes=[asdict(change) for change in outcome.changes],
+        changes=[change.as_json() for change in outcome.changes],
     )
 
 

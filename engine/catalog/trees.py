@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -142,6 +143,29 @@ def refuse_unsafe(entries: Mapping[str, TreeEntry]) -> None:
             "Keep data out of the module's folder",
             field="module_source",
         )
+
+
+_SOURCE = re.compile(rb'(?m)^(?![ \t]*(?:#|//))[^\n]*?\bsource"?[ \t]*[=:][ \t]*"(\.\.?/[^"\n]*)"')
+"""A `source` in Terraform's language, or its JSON, that is a path."""
+
+
+def refuse_outward(name: str, content: bytes, folder: str) -> None:
+    """Raise InvalidInput where a file of a module names a source outside its `folder`.
+
+    Only the folder is written out; Terraform would say that it cannot read a directory.
+    """
+    if not name.endswith((".tf", ".tf.json")):
+        return
+    for found in _SOURCE.finditer(content):
+        called = posixpath.join(posixpath.dirname(name), found[1].decode("utf-8", "replace"))
+        inside = posixpath.normpath(called)
+        if inside != folder and not inside.startswith(f"{folder}/"):
+            raise InvalidInput(
+                f"The module's {name!r} names {found[1].decode('utf-8', 'replace')!r}",
+                f"that is outside {folder!r}, the only folder that Terraform is given",
+                "Move what it names below it, or name a source that the settings allow",
+                field="module_source",
+            )
 
 
 def _size(text: str, blob: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import socket
 import stat
@@ -470,6 +471,30 @@ def test_a_module_is_written_out_as_it_was_at_the_commit(
     }
     assert (target / "main.tf").read_text() == "1"
     assert (target / "files/x.sh").stat().st_mode & stat.S_IXUSR
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "is_inside"),
+    [
+        ("main.tf", 'module "n" {\n  source = "../n"\n}', False),
+        ("main.tf", 'module "n" { source = "./../n" }', False),
+        ("main.tf.json", '{"module": {"n": {"source": "../n"}}}', False),
+        ("sub/main.tf", 'module "n" {\n  source = "../../n"\n}', False),
+        ("sub/main.tf", 'module "n" {\n  source = "../other"\n}', True),
+        ("main.tf", 'module "n" {\n  source = "./sub"\n}', True),
+        ("main.tf", '# source = "../n"\nmodule "n" {\n  source = "acme/n/aws"\n}', True),
+        ("README.md", 'source = "../n"', True),
+    ],
+)
+def test_a_module_names_nothing_beside_its_folder(
+    git_repository: NewRepository, tmp_path: Path, file: str, content: str, is_inside: bool
+) -> None:
+    repository = git_repository({f"modules/m/{file}": content, "modules/n/main.tf": "1"})
+    target = tmp_path / "out"
+    target.mkdir()
+    outcome = contextlib.nullcontext() if is_inside else pytest.raises(InvalidInput, match="names")
+    with outcome:
+        mirror_of(repository, tmp_path).export_tree(repository.head, "modules/m", target)
 
 
 def test_a_commit_that_no_branch_reaches_any_more_is_asked_for_by_its_name(

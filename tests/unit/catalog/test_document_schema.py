@@ -11,10 +11,13 @@ import jsonschema_rs
 import pytest
 
 from engine.catalog.document_schema import document_schema
-from engine.catalog.documents import KINDS
+from engine.catalog.documents import KINDS, MODELS, infer_kind
+from engine.catalog.findings import path_text
 from engine.catalog.layout import Layout
 from engine.catalog.own_types import OwnTypes
 from engine.catalog.reader import read
+from engine.catalog.shape import read_shape
+from engine.catalog.source import Source
 from engine.catalog.validation import validate_set
 
 CORPUS = Path(__file__).parents[2] / "corpus"
@@ -70,6 +73,41 @@ def test_schema_and_validator_refuse_the_same(fault: str, document: Any) -> None
     report = validate_set({"catalog/any/x.yaml": content}, Layout())
     assert not SCHEMA.is_valid(document), fault
     assert report.errors, fault
+
+
+BROKEN = [
+    pytest.param(source, id=f"{path.stem}-{source.line}")
+    for path in sorted((CORPUS / "broken").glob("*.yaml"))
+    for source in read(path.name, path.read_bytes()).sources
+    if source.data.get("kind", "CatalogItem") in KINDS
+]
+
+BEYOND_A_SCHEMA = {
+    "empty-slug",
+    "impossible-range",
+    "invalid-approver",
+    "invalid-duration",
+    "invalid-icon",
+    "invalid-range",
+    "invalid-regexp",
+    "invalid-version",
+    "reserved-name",
+}
+"""What takes more than the shape of a value to see."""
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_over_the_broken_corpus_both_refuse_at_the_same_places(source: Source) -> None:
+    kind = infer_kind(source.data, source.file)
+    data = {**source.data, "kind": kind}
+    shape = read_shape(source, data, MODELS[kind])
+    schema = jsonschema_rs.Draft202012Validator(document_schema(kind))
+    refused = [path_text(tuple(e.instance_path)) for e in schema.iter_errors(plain(data))]
+    for finding in shape.findings:
+        if finding.code not in BEYOND_A_SCHEMA:
+            assert any(finding.path.startswith(path) for path in refused), finding
+    for path in refused:
+        assert any(finding.path.startswith(path) for finding in shape.findings), path
 
 
 @pytest.mark.parametrize("kind", KINDS)
