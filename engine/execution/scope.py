@@ -69,7 +69,14 @@ class Scopes:
         self, request: ClaimedRequest, component: str | None, secrets: frozenset[UUID]
     ) -> RunScope:
         kept = {id_: self._kept[id_] for id_ in secrets & self._kept.keys()}
-        return build_scope(request, kept, self._cipher, self._files, component=component)
+        return build_scope(
+            request,
+            kept,
+            self._cipher,
+            self._files,
+            component=component,
+            holds_secrets=bool(secrets),
+        )
 
 
 def secret_ids(request: ClaimedRequest) -> Iterator[UUID]:
@@ -97,9 +104,11 @@ def build_scope(
     files: SecretFiles,
     *,
     component: str | None = None,
+    holds_secrets: bool = True,
 ) -> RunScope:
     """Return what the templates of a request's steps see.
 
+    `holds_secrets` is False where nothing in the request refers to a secret.
     Raises SecretUnreadable, and StepFailed where a bundle fixes what its component cannot take.
     """
     clear = {
@@ -108,7 +117,9 @@ def build_scope(
     }
     document = part_of(request.plan, component).get("document") or {}
     secret_scope = files.scope(document.get("owner", ""), document.get("path"))
-    names = in_clear(template_names(request, component), clear)
+    names = template_names(request, component)
+    if holds_secrets:
+        names = in_clear(names, clear)
     member = None
     if component is not None and request.request_type == "create":
         judged = _judged(request, component, clear, cipher)

@@ -128,6 +128,8 @@ class Work:
                 lease=self._lease,
                 request_id=self._request_id,
             )
+            if not claims:
+                return False
             requests = await execution.requests_of(connection, {c.request_id for c in claims})
             of_request = {id_: frozenset(secret_ids(one)) for id_, one in requests.items()}
             wanted = [
