@@ -220,6 +220,7 @@ async def _opened(call: Call) -> Open:
     if meta.session:
         kept = await sessions.find(engine, actor, meta.session)
         earlier, expired = (kept.filled.over(earlier), False) if kept else (earlier, True)
+        meta = meta if kept else replace(meta, session=None)
     filled = read_view(form, view, earlier)
     return Open(await subjects.settled(call, form, filled), filled, meta, view, expired)
 

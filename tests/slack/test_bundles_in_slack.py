@@ -255,6 +255,19 @@ async def test_a_closed_bundle_form_is_a_draft_of_all_its_pages_without_secrets(
     assert replicas == "7"
 
 
+async def test_a_form_that_was_open_for_too_long_begins_again(bot: RunningBot) -> None:
+    form = await bot.form("alice", "shop")
+    await next_page(bot, form, **{"field:solution": "orders"})
+    alice = await bot.services.identity.actor(bot.twin.user("alice"))
+    await bot.engine.forget_forms(alice, "CatalogBundle:shop")
+
+    told = await next_page(bot, form, **DATABASE_PAGE)
+    assert "This form was open for too long" in told
+    assert "Page 1 of 4" in told
+
+    assert "Page 2 of 4" in await next_page(bot, form, **{"field:solution": "orders"})
+
+
 async def test_a_bundle_whose_component_was_removed_is_refused_with_the_reason(
     bot: RunningBot, repository: GitRepository, http_server: HttpServer
 ) -> None:
