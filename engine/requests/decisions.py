@@ -137,6 +137,8 @@ async def _due(
     mine = [approval for approval in meant if _may_decide(actor, action, row, approval)]
     if not mine:
         raise Denied(action, row.request_id, _not_for(actor, row, meant))
+    if action is Action.REJECT:
+        return row, mine  # who has approved may still change their mind
     decided = {
         decision.approval_id
         for decision in await approvals.decisions_of(connection, row.id)
@@ -152,7 +154,7 @@ def _meant(row: RequestRow, listed: Sequence[ApprovalRow], step: str | None) -> 
     """Return the waiting approvals that are meant: the request's own before those of its steps."""
     waiting = [one for one in listed if one.status == "waiting" and not one.is_overdue]
     if step is not None:
-        named = [one for one in waiting if one.step == step]
+        named = [one for one in waiting if step in _names(one)]
         if named:
             return named
         known = [one.step for one in waiting if one.step]
@@ -173,6 +175,11 @@ def _meant(row: RequestRow, listed: Sequence[ApprovalRow], step: str | None) -> 
         request_id=row.request_id,
         code="not_waiting",
     )
+
+
+def _names(approval: ApprovalRow) -> tuple[str, ...]:
+    """Return what the approval's step is called: its id, and its name where that is shorter."""
+    return () if approval.step is None else (approval.step, approval.step.rpartition("/")[2])
 
 
 def _why_not_waiting(row: RequestRow, listed: Sequence[ApprovalRow]) -> str:

@@ -164,7 +164,7 @@ async def decide(
     source: str,
     decided_by: str,
 ) -> bool:
-    """Keep a decision; False where the person has decided already."""
+    """Keep a decision; False where the person has decided the same already."""
     parameters = {
         "approval_id": approval_id,
         "user_id": user_id,

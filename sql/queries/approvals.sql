@@ -45,13 +45,16 @@ LEFT JOIN LATERAL (
 WHERE a.key = %(key)s;
 
 -- name: insert_decision
--- Keep what a person decided; nothing where they have decided already.
+-- Keep what a person decided, in the place of what they decided before.
 INSERT INTO approval_decisions (
     approval_id, user_id, name, decision, reason, fields, source, decided_by)
 VALUES (
     %(approval_id)s, %(user_id)s, %(name)s, %(decision)s, %(reason)s, %(fields)s, %(source)s,
     %(decided_by)s)
-ON CONFLICT (approval_id, user_id) DO NOTHING;
+ON CONFLICT (approval_id, user_id) DO UPDATE
+SET decision = EXCLUDED.decision, reason = EXCLUDED.reason, fields = EXCLUDED.fields,
+    source = EXCLUDED.source, decided_by = EXCLUDED.decided_by, decided_at = clock_timestamp()
+WHERE approval_decisions.decision <> EXCLUDED.decision;
 
 -- name: end_approval
 -- End an approval that waits.

@@ -134,6 +134,15 @@ async def test_a_rejection_needs_a_reason_and_cancels(bench: Workbench) -> None:
         await bench.engine.approve(CAROL, view.request_id)
 
 
+async def test_who_has_approved_may_still_reject(bench: Workbench) -> None:
+    view = await asked(bench, {"approvers": [{"team": "dba"}], "count": 2})
+    await bench.engine.approve(CAROL, view.request_id)
+    rejected = await bench.engine.reject(CAROL, view.request_id, reason="on second thoughts")
+    assert rejected.status == "cancelled"
+    (decision,) = rejected.approvals[0].decisions
+    assert (decision.decision, decision.reason) == ("rejected", "on second thoughts")
+
+
 async def test_the_audit_log_names_who_acted_as_whom(bench: Workbench) -> None:
     view = await asked(bench, BY_CAROL)
     await bench.engine.approve(CAROL, view.request_id, reason="ok")
