@@ -241,7 +241,9 @@ class Component(Model):
         None, description="Whether an optional item is on at first."
     )
     enabled_when: Condition | None = Field(None, description="When an optional item is on.")
-    role: Name | None = Field(None, description="The component's role in the bundle.")
+    role: Annotated[Text, Field(min_length=1, max_length=100)] | None = Field(
+        None, description="The component's role in the bundle."
+    )
     depends_on: Annotated[Many[Name], OneOrMany()] | None = Field(
         None, description="Components that come first."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from engine.catalog.documents import (
     UpgradeItem,
     slugify,
 )
-from engine.catalog.fields import InstanceField
+from engine.catalog.fields import InstanceField, SecretField
 from engine.catalog.findings import Path
 from engine.catalog.steps import find_cycle
 from engine.catalog.values import check_values
@@ -184,6 +184,7 @@ def _check_bundle(subject: Subject, document: CatalogBundle, catalog: Catalog) -
     subject.duplicates([(c.key, _key_place(subject, path)) for path, c in placed], "component")
     keys = {component.key for _, component in placed}
     for path, component in placed:
+        _check_key(subject, path, component, catalog)
         _check_component(subject, path, component, catalog)
         _check_edges(subject, path, component, placed, keys)
         _check_switch(subject, path, component)
@@ -211,6 +212,36 @@ def _placed_components(document: CatalogBundle) -> list[tuple[Path, Component]]:
 def _key_place(subject: Subject, path: Path) -> Path:
     named = (*path, "name")
     return named if subject.source.has(named) else (*path, "catalog_item")
+
+
+LONGEST_KEY: Final = 100
+LONGEST_STEP: Final = 255
+"""Characters of a component's name, and of a step's with it, as the database keeps them."""
+
+
+def _check_key(subject: Subject, path: Path, component: Component, catalog: Catalog) -> None:
+    """Check that steps and fields can be named by the component: NAME/STEP and NAME.FIELD."""
+    place, key = _key_place(subject, path), component.key
+    if "/" in key or "." in key:
+        message = f"the component's name {key!r} has a . or /, which part it from steps and fields"
+        subject.error("invalid-name", place, message, allowed="a name without . and /")
+    if len(key) > LONGEST_KEY:
+        message = f"at most {LONGEST_KEY} characters are allowed for a component's name"
+        subject.error("too-long", place, message)
+        return
+    item = catalog.get(component.catalog_item, "CatalogItem")
+    longest = max((len(name) for name in _step_names(item)), default=0)
+    if len(key) + 1 + longest > LONGEST_STEP:
+        message = f"at most {LONGEST_STEP} characters are allowed for COMPONENT/STEP"
+        subject.error("too-long", place, message)
+
+
+def _step_names(item: Subject | None) -> Iterator[str]:
+    fulfillment = getattr(item.document, "fulfillment", None) if item else None
+    if fulfillment is not None:
+        down = fulfillment.decommission
+        for part in (fulfillment.automation, fulfillment.rollback, down and down.automation):
+            yield from (step.name for step in (part.steps if part else ()))
 
 
 def _check_component(subject: Subject, path: Path, component: Component, catalog: Catalog) -> None:
@@ -246,6 +277,10 @@ def _check_parameters(
             subject.unknown("unknown-parameter", place, "parameter", name, known)
     given = {name: value for name, value in literal.items() if name in known}
     relevant = [spec for spec in fields if spec.name in given]
+    for spec in relevant:
+        if isinstance(spec, SecretField):
+            message = f"everybody who reads the catalog reads the secret {spec.name!r}"
+            subject.warn("secret-field", (*path, spec.name), message)
     for error in check_values(
         [spec.model_copy(update={"conditional": None}) for spec in relevant], given
     ).errors:
@@ -274,6 +309,9 @@ def _check_edges(
         here = (*path, "depends_on", index)
         here = here if subject.source.has(here) else (*path, "depends_on")
         _check_edge(subject, here, component, name, keys)
+    edges = [(e, (*path, "dependencies", i)) for i, e in enumerate(component.dependencies)]
+    subject.duplicates([(e.name, place) for e, place in edges if e.name], "dependency")
+    subject.duplicates([(f"{e.type} from {e.on}", place) for e, place in edges], "connection")
     off = {other.key for place, other in placed if _is_off(place, other)}
     for index, edge in enumerate(component.dependencies):
         here = (*path, "dependencies", index, "on")
