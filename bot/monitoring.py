@@ -32,7 +32,7 @@ Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 
 Measuring = Callable[[], Awaitable[Measures]]
 
-FRESH_SECONDS: Final = 5.0
+FRESH_SECONDS: Final = 15.0
 """How long figures of the database are given out again: counting costs it something."""
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")

@@ -1,4 +1,4 @@
-"""A database that stays away: the process says so, ends with 3, and its supervisor starts it again."""
+"""Long-running commands answer over HTTP; a database that stays away ends them with 3, for their supervisor."""
 
 from __future__ import annotations
 
@@ -57,6 +57,19 @@ async def answers(port: int) -> bool:
         return False
 
 
+async def statuses(port: int) -> dict[str, int]:
+    """What each path answers to somebody who sends nothing."""
+    found = {}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        for path in ("/healthz", "/metrics", "/logs/x"):
+            async with session.get(path) as answer:
+                found[path] = answer.status
+        for path in ("/webhooks/github", "/webhooks/jira", "/webhooks/tickets"):
+            async with session.post(path) as answer:
+                found[path] = answer.status
+    return found
+
+
 @pytest.mark.parametrize("command", ["worker", "run"])
 async def test_a_database_that_stays_away_ends_the_process_with_3(
     command: str, dsn: str, server_dsn: str, tmp_path: Path, http_server: HttpServer
@@ -72,6 +85,14 @@ async def test_a_database_that_stays_away_ends_the_process_with_3(
     pao = on_database(Pao(tmp_path), dsn).pao
     with impatient(pao, command, "--output", "json", **settings) as process:
         await eventually(lambda: answers(port), within=END_SECONDS)
+        assert await statuses(port) == {
+            "/healthz": 200,
+            "/metrics": 200,
+            "/logs/x": 403,
+            "/webhooks/github": 403,
+            "/webhooks/jira": 403,
+            "/webhooks/tickets": 403,
+        }
         async with database_away(server_dsn, dsn):
             out, err = await asyncio.to_thread(process.communicate, timeout=END_SECONDS)
     assert process.returncode == 3, err
