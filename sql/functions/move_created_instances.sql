@@ -25,6 +25,10 @@ BEGIN
       AND instance_state = v_state_before;
     IF v_states IS NOT NULL THEN
         PERFORM set_instance_states(v_states, p_request.id);
+        IF p_new_status = 'cancelled' THEN
+            PERFORM free_dependencies(
+                ARRAY(SELECT jsonb_object_keys(v_states)::uuid), p_request.id);
+        END IF;
     END IF;
 END;
 $$;

@@ -102,6 +102,26 @@ WHERE r.request_type = 'create' AND NOT EXISTS (
         WHERE later.subject_instance_id = si.id AND later.created_at > r.created_at)
   AND si.instance_state <> CASE r.status WHEN 'completed' THEN 'active' WHEN 'failed' THEN 'failed'
       WHEN 'aborted' THEN 'failed' WHEN 'cancelled' THEN 'decommissioned' ELSE 'provisioning' END
+UNION ALL
+SELECT 'a component is done and its member is not active: ' || m.component_name
+FROM service_requests r
+JOIN bundle_instance_members m ON m.bundle_instance_id = r.subject_instance_id
+JOIN service_instances member ON member.id = m.member_instance_id
+WHERE r.request_type = 'create' AND r.status IN ('in_progress', 'completed')
+  AND member.instance_state = 'provisioning' AND NOT EXISTS (
+      SELECT FROM steps s WHERE s.request_id = r.id AND s.component = m.component_name
+        AND (s.status NOT IN ('completed', 'skipped') OR s.skip_reason IN ('dependency', 'aborted')))
+UNION ALL
+SELECT 'a bundle lives without a member: ' || member.instance_state
+FROM service_instances bundle
+JOIN bundle_instance_members m ON m.bundle_instance_id = bundle.id
+JOIN service_instances member ON member.id = m.member_instance_id
+WHERE bundle.instance_state = 'active' AND member.instance_state IN ('provisioning', 'failed')
+   OR bundle.instance_state = 'decommissioned' AND member.instance_state <> 'decommissioned'
+UNION ALL
+SELECT 'what is gone still needs something: ' || si.instance_id
+FROM service_instance_dependencies d
+JOIN service_instances si ON si.id = d.dependent_instance_id AND si.instance_state = 'decommissioned'
 """
 
 

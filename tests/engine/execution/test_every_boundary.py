@@ -21,6 +21,8 @@ from engine import RequestView
 from engine.dispatch.base import Carrier
 from engine.steps.base import Completed, StepContext
 from engine.store.pool import Pool, close_pool, new_pool, open_pool
+from tests.support.bundles import add_bundle, add_scripted, request_bundle
+from tests.support.engines import ALICE
 from tests.support.eventually import eventually
 from tests.support.invariants import violations
 from tests.support.workbench import Workbench, step
@@ -149,3 +151,31 @@ async def test_a_death_at_any_statement_changes_nothing_about_the_end(
         if has_ended:  # every statement up to the commit of the end was tried
             break
     assert at > 10
+
+
+async def test_a_death_leaves_no_member_of_a_bundle_half_way(bench: Workbench, dsn: str) -> None:
+    await add_scripted(bench, "db", "make-db")
+    await add_scripted(bench, "web", "make-web", fields=[{"name": "url", "type": "string"}])
+    url = {"url": "https://{{ components.db.outputs.endpoint }}"}
+    web = {"name": "web", "catalog_item": "web", "parameters": url}
+    await add_bundle(bench.connection, "stack", [{"name": "db", "catalog_item": "db"}, web])
+    bench.script["make-db"] = [Completed({"endpoint": "db:1"})]
+    bench.script["make-web"] = [Completed({"address": "web:80"})]
+    for at in itertools.count(3, 4):
+        request = await request_bundle(bench, "stack")
+        await live_and_die(bench, dsn, request, Death(at, "after"))
+        assert await violations(bench.connection) == []
+        has_ended = (await bench.view(request)).status == "completed"
+        done = await restart(bench, request)
+        assert done.status == "completed", done
+        assert await violations(bench.connection) == []
+        made = await bench.engine.instance(ALICE, str(done.instance_id))
+        assert made.service_outputs == {"db": {"endpoint": "db:1"}, "web": {"address": "web:80"}}
+        assert {one.instance_state for one in made.members} == {"active"}
+        if has_ended:
+            break
+    told = await bench.one(
+        "SELECT max(count) FROM (SELECT count(*) FROM events WHERE kind = 'instance.changed'"
+        " AND data ->> 'to' = 'active' GROUP BY instance_id) AS activation"
+    )
+    assert told == 1

@@ -108,3 +108,15 @@ async def test_only_a_bundle_has_members(rows: Rows) -> None:
 
     with pytest.raises(psycopg.errors.NoDataFound):
         await reserve(rows, request)
+
+
+async def test_a_cancelled_bundle_needs_nothing_any_more(rows: Rows) -> None:
+    request = await bundle_request(rows, "web", "db")
+    web = await component(rows, "web", dependencies=[{"on": "db"}])
+    members = await reserve(rows, request, web, await component(rows, "db"))
+
+    await rows.move(request, "cancelled")
+
+    assert {await rows.state(UUID(member)) for member in members.values()} == {"decommissioned"}
+    assert await rows.all("SELECT FROM service_instance_dependencies") == []
+    assert [event["name"] for event in await rows.events("dependency.removed")] == ["db"]
