@@ -44,6 +44,7 @@ name: cache
 display_name: Cache
 version: 1.0.0
 owner: platform
+description: A cache in memory.
 presentation:
   fields:
     - name: size
@@ -60,6 +61,9 @@ fulfillment:
         type: HttpPost
         depends_on: [network]
         template: {{url: "{url}/cache", body: {{network: "{{{{ steps.network.outputs.id }}}}"}}}}
+  manual:
+    system: webhook
+    template: {{url: "{url}/ticket"}}
 """
 
 

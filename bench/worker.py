@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Literal
 
@@ -25,32 +25,30 @@ Kind = Literal["apscheduler", "procrastinate"]
 @asynccontextmanager
 async def workers(dsn: str, count: int, kind: Kind = "apscheduler") -> AsyncIterator[None]:
     """So many worker processes, ready to claim, for the block's time."""
-    async with AsyncExitStack() as stack:
-        for _ in range(count):
-            await stack.enter_async_context(_worker(dsn, kind))
-        yield
-
-
-@asynccontextmanager
-async def _worker(dsn: str, kind: Kind) -> AsyncIterator[None]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bench.worker",
-        dsn,
-        kind,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
+    children = [await _started(dsn, kind) for _ in range(count)]
     try:
-        if b"ready" not in await child.stdout.readline():
-            raise RuntimeError("a worker did not come up")
+        await asyncio.gather(*map(_is_ready, children))
         yield
     finally:
-        child.stdin.close()
-        await child.wait()
+        await asyncio.gather(*map(_ended, children))
+
+
+async def _started(dsn: str, kind: Kind) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    words = (sys.executable, "-m", "bench.worker", dsn, kind)
+    return await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe)
+
+
+async def _is_ready(child: asyncio.subprocess.Process) -> None:
+    assert child.stdout is not None
+    if b"ready" not in await child.stdout.readline():
+        raise RuntimeError("a worker did not come up")
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    assert child.stdin is not None
+    child.stdin.close()
+    await child.wait()
 
 
 async def work(dsn: str, kind: Kind) -> None:
