@@ -175,8 +175,9 @@ def _as_words(one: BaseField) -> Block:
 
 def _component_heading(part: Part) -> list[Block]:
     """Head a component's page, and tell what is not asked because the bundle gives it."""
-    labels = {one.name: one.title for one in part.fields}
-    given = {labels.get(name, name): fixed_in_words(part, name) for name in part.fixed}
+    given = [
+        (one.title, fixed_in_words(part, one)) for one in part.fields if one.name in part.fixed
+    ]
     return [header(part.title), *([context(asking.fixed(given))] if given else ())]
 
 

@@ -32,13 +32,11 @@ def summary(form: Form, filled: Filled, dry_run: RequestView | None) -> list[Blo
     return blocks
 
 
-def fixed_in_words(part: Part, name: str) -> str:
+def fixed_in_words(part: Part, one: BaseField) -> str:
     """Return what the bundle gives for a field, or where it will come from; a secret as dots."""
-    if name in part.late:
-        return asking.known_later(part.late[name])
-    spec = next((one for one in part.fields if one.name == name), None)
-    value = part.fixed[name]
-    return value_in_words(value) if spec is None else _in_words(spec, value)
+    if one.name in part.late:
+        return asking.known_later(part.late[one.name])
+    return _in_words(one, part.fixed[one.name])
 
 
 def _head(form: Form, filled: Filled) -> Iterator[tuple[str, str]]:
@@ -54,7 +52,7 @@ def _lines(part: Part, filled: Filled, asked: frozenset[str]) -> Iterator[tuple[
     for one in part.fields:
         name = part.name_of(one)
         if one.name in part.fixed:
-            yield one.title, fixed_in_words(part, one.name)
+            yield one.title, fixed_in_words(part, one)
         elif name in asked:
             value = filled.values.get(name) if part.takes(one) else one.default
             yield one.title, _in_words(one, value)

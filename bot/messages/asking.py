@@ -55,9 +55,9 @@ def consists_of(always: Sequence[str], decided: Sequence[str]) -> str:
     return " ".join(told)
 
 
-def fixed(values: Mapping[str, str]) -> str:
-    """Tell what a bundle gives a component, so that nobody is asked; words by label."""
-    told = [f"{escaped(one_line(label), 100)}: {code(words)}" for label, words in values.items()]
+def fixed(values: Sequence[tuple[str, str]]) -> str:
+    """Tell what a bundle gives a component, so that nobody is asked: labels and words."""
+    told = [f"{escaped(one_line(label), 100)}: {code(words)}" for label, words in values]
     more = f" and {len(told) - 20} more" if len(told) > 20 else ""
     return f"Given by the bundle: {', '.join(told[:20])}{more}"
 
