@@ -274,11 +274,17 @@ def _reason(row: RequestRow) -> str | None:
 
 
 def _outputs(steps: Sequence[StepRow]) -> dict[str, Any]:
-    """Return what the request gave: the outputs of its steps, later ones over earlier ones."""
+    """Return what the request gave: the outputs of its steps, later ones over earlier ones.
+
+    Of a bundle they stand by component, as on its instance.
+    """
     given: dict[str, Any] = {}
     for step in steps:
-        if step.section == "automation" and step.status == "completed":
-            given |= step.outputs or {}
+        if step.section == "automation" and step.status == "completed" and step.outputs:
+            place: dict[str, Any] = given
+            if step.component is not None:
+                place = given.setdefault(step.component, {})
+            place |= step.outputs
     return given
 
 

@@ -64,6 +64,7 @@ async def test_a_bundle_becomes_a_living_instance_of_living_members(bench: Workb
         "db": {"endpoint": "db:5432"},
         "web": {"address": "web:80", "warm": True},
     }
+    assert done.outputs == bundle.service_outputs
     assert [one["address"] for one in bundle.deployed_resources] == ["db.main"]
 
 
