@@ -78,13 +78,20 @@ async def soak(minutes: float) -> list[Figure]:
             catalog = _catalog(Path(folder) / "repository", url)
             with _pao_run(dsn, catalog, Path(folder) / "data", twin) as process:
                 try:
-                    await twin.until(lambda: twin.playground.sockets.connected > 0)
+                    await _connected(twin, process)
                     await _synced(dsn)
                     samples, orders = await _load(twin, process.pid, minutes)
                 finally:
                     process.terminate()
                     await asyncio.to_thread(process.wait, 60)
     return _figures(samples, orders)
+
+
+async def _connected(twin: SlackTwin, process: subprocess.Popen[bytes]) -> None:
+    while not twin.playground.sockets.connected:
+        if process.poll() is not None:
+            raise RuntimeError(f"pao run ended with {process.returncode}")
+        await asyncio.sleep(0.1)
 
 
 async def _synced(dsn: str) -> None:
