@@ -319,7 +319,8 @@ ORDER BY name, kind
 LIMIT %(limit)s;
 
 -- name: search_entries
--- One page of the documents that have all the words, each as a prefix, the best hit first.
+-- One page of the documents that have all the words, each as a prefix, the best hit first. As a sub-query the words
+-- are read once and not for each row, which a plan that is made before they are known would do.
 SELECT kind, name, slug, display_name, version, category, owner, tags, description, lifecycle, icon,
        replaced_by, score
 FROM (
@@ -328,10 +329,10 @@ FROM (
            CASE WHEN slug = %(slug)s::text THEN 3000000
                 WHEN starts_with(slug, %(slug)s::text) THEN 2000000 ELSE 0 END
            + CASE WHEN lifecycle = 'active' THEN 0 ELSE -1000000 END
-           + (ts_rank('{0.05,0.2,0.5,1}', search, to_tsquery('simple', %(words)s::text))
+           + (ts_rank('{0.05,0.2,0.5,1}', search, (SELECT to_tsquery('simple', %(words)s::text)))
               * 1000000)::int AS score
     FROM catalog_entries
-    WHERE search @@ to_tsquery('simple', %(words)s::text)
+    WHERE search @@ (SELECT to_tsquery('simple', %(words)s::text))
       AND is_active AND lifecycle <> 'retired'
       AND (NOT %(requestable)s::boolean
            OR kind IN ('CatalogItem', 'CatalogBundle') AND lifecycle = 'active')
