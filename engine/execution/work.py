@@ -185,7 +185,8 @@ class Work:
             try:
                 began = time.monotonic()
                 finish = await self._turn(claim, request, scope, lease)
-                step_turned(claim.step_type, finish.outcome, time.monotonic() - began)
+                seconds = claim.seconds_running + time.monotonic() - began
+                step_turned(claim.step_type, finish.outcome, seconds)
                 lease.task = None  # nothing interrupts a step whose turn is over
                 await self._write_beside(finish)
             except LeaseLost:

@@ -18,6 +18,7 @@ from bot.process import running
 from bot.slack_metrics import note_ack
 from engine import Unavailable
 from engine.metrics import Measures, step_turned
+from engine.steps.base import Completed, Waiting
 from engine.store.measures import measure
 from engine.store.pool import Connection, Pool
 from tests.support.founding_rows import Rows
@@ -196,3 +197,26 @@ async def test_jobs_that_nobody_runs_any_more_are_told(
     assert (await bench.engine.health())["last tick"] is None
     await connection.execute("UPDATE leaders SET last_run_at = now() - interval '10 min'")
     assert "10m" in ((await bench.engine.health())["last tick"] or "")
+
+
+async def test_a_step_is_measured_from_its_first_claim_to_its_end(bench: Workbench) -> None:
+    async def away() -> Measures:
+        raise Unavailable("The database is away")
+
+    count = 'pao_step_duration_seconds_count{outcome="completed",type="Scripted"}'
+    total = 'pao_step_duration_seconds_sum{outcome="completed",type="Scripted"}'
+    bench.script["a"] = [Waiting(3600.0, {}), Completed({})]
+    request = await bench.request([step("a")])
+    async with serving(measure=away) as session, bench.carrying():
+        before = await figures(session)
+        await bench.when(request, lambda view: view.steps[0].phase == "poll")
+        await bench.connection.execute(
+            "UPDATE request_steps SET started_at = started_at - interval '1 hour',"
+            " next_run_at = clock_timestamp()"
+        )
+        await bench.ended(request)
+        after = await figures(session)
+    assert after[count] == before.get(count, 0) + 1
+    assert after[total] - before.get(total, 0) >= 3600
+    delays = "pao_step_start_delay_seconds_count"
+    assert after[delays] >= before[delays] + 2
