@@ -101,6 +101,34 @@ presentation:
     - {name: fast, type: boolean, default: false}
 """
 
+WORKER = f"""
+name: worker
+display_name: Worker
+version: 1.0.0
+owner: platform
+description: Works
+dependencies: [{{catalog_item: cache, version: ">=1.0.0", name: jobs, required: true}}]
+presentation: {{fields: []}}
+{MANUAL}
+      - name: start
+        type: HttpPost
+        template: {{url: URL/workers, body: {{queue: "{{{{ dependencies['jobs'].name }}}}"}}}}
+"""
+
+FACTORY = """
+name: factory
+display_name: Factory
+version: 1.0.0
+owner: platform
+description: A worker on a cache that exists, or on one of its own
+bundle:
+  required_items:
+    - {name: worker, catalog_item: worker, dependencies: [{on: own, name: jobs, required: false}]}
+  optional_items:
+    - {name: own, catalog_item: cache}
+presentation: {bundle_fields: []}
+"""
+
 DATABASE_PAGE = {
     "component:database:size": "small",
     "component:database:password": "hunter2-hunter2",
@@ -112,9 +140,16 @@ def repository(
     git_repository: Callable[..., GitRepository], http_server: HttpServer
 ) -> GitRepository:
     http_server.answer("POST", "/databases", json={"address": "db.internal:5432"})
-    for path in ("/apps", "/caches", "/tickets"):
+    for path in ("/apps", "/caches", "/workers", "/tickets"):
         http_server.answer("POST", path, json={"id": "1"})
-    documents = {"database": DATABASE, "app": APP, "cache": CACHE, "shop": SHOP}
+    documents = {
+        "database": DATABASE,
+        "app": APP,
+        "cache": CACHE,
+        "shop": SHOP,
+        "worker": WORKER,
+        "factory": FACTORY,
+    }
     return git_repository(
         {
             f"catalog/solutions/{name}.yaml": text.replace("URL", http_server.url)
@@ -253,6 +288,31 @@ async def test_a_closed_bundle_form_is_a_draft_of_all_its_pages_without_secrets(
     await next_page(bot, again, **{"component:database:password": "hunter3-hunter3"})
     replicas = bot.twin.values_of(again)["component:app:replicas"]["field"]["value"]
     assert replicas == "7"
+
+
+async def test_a_component_connects_to_a_service_that_exists_unless_the_bundle_has_its_own(
+    bot: RunningBot, http_server: HttpServer
+) -> None:
+    cache = await bot.form("alice", "cache")
+    await bot.twin.submit("alice", cache, {"instance_name": "shared"})
+    await bot.card(holding="*Cache: shared* is completed")
+
+    form = await bot.form("alice", "factory")
+    await next_page(bot, form)
+    assert "Connect to: jobs" in text_of(form)
+    block = "dependency-of:worker:jobs"
+    [service] = await bot.twin.suggest("alice", form, "field_options", "sha", block_id=block)
+    assert service["text"]["text"] == "shared"
+    told = await next_page(bot, form, **{block: service["value"]})
+    assert "Will run: 1 step" in told
+    await bot.twin.submit("alice", form)
+    await bot.twin.until(lambda: len(http_server.requests("POST", "/workers")) == 1)
+    assert http_server.requests("POST", "/workers")[0].json() == {"queue": "shared"}
+
+    form = await bot.form("alice", "factory")
+    await next_page(bot, form, components=["own"])
+    assert "Connect to: jobs" not in text_of(form)
+    assert "Will run: 2 steps" in await next_page(bot, form)
 
 
 async def test_a_form_that_was_open_for_too_long_begins_again(bot: RunningBot) -> None:
