@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.playground.faults import Fault
 from bot.playground.views import View
 from tests.support.eventually import eventually
 from tests.support.git import GitRepository
@@ -228,6 +229,20 @@ async def test_an_operation_that_is_not_eligible_is_refused_with_the_reason(
     answer = await bot.say("alice", f"upgrade {instance_id} database-3")
 
     assert "1.4.0 is outside" in answer
+
+
+async def test_an_expired_trigger_leaves_a_button_to_the_same_form(bot: RunningBot) -> None:
+    instance_id = await database(bot)
+    for words, view in (
+        (f"update {instance_id}", "operations"),
+        (f"update {instance_id} grow-database", "request_form"),
+    ):
+        bot.twin.faults.next_calls("views.open", Fault("expired_trigger_id"))
+        answer = await bot.ask("alice", words)
+        await bot.twin.click("alice", answer, "Open form")
+        opened_later = await bot.twin.view("alice", view)
+        assert "orders-db" in text_of(opened_later)
+        await bot.twin.close("alice", opened_later)
 
 
 async def test_a_service_that_others_need_stays_until_they_let_go(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,16 @@ from bot.forms.pages import pages
 from bot.forms.places import CHOICE_BLOCK, place_of
 from bot.forms.reading import asked_by, read_view
 from bot.forms.submitting import submission
-from engine import SECRET_DOTS, ComponentForm, FieldError, Submission
+from bot.messages import asking
+from engine import (
+    SECRET_DOTS,
+    ApprovalView,
+    ComponentForm,
+    FieldError,
+    RequestView,
+    StepView,
+    Submission,
+)
 from tests.support.forms import ADA, component, details, labels, texts, view_of
 
 Json = Any
@@ -252,6 +262,29 @@ def test_many_optional_items_become_a_menu() -> None:
     [choice] = [b for b in view["blocks"] if b.get("block_id") == CHOICE_BLOCK]
 
     assert choice["element"]["type"] == "multi_static_select"
+
+
+def test_the_summary_says_what_will_run_and_whose_word_it_waits_for() -> None:
+    steps = [step("database/create"), step("app/deploy")]
+    approvals = [ApprovalView(None, "waiting", [{"team": "dba"}], 2, [])]
+
+    told = asking.will_run(request(steps=steps, approvals=approvals))
+    by_people = asking.will_run(request())
+
+    assert "*Will run: 2 steps*: `database/create`, `app/deploy`." in told
+    assert "Before that it needs 2 approvals." in told
+    assert "No step runs by itself" in by_people
+
+
+def step(name: str) -> StepView:
+    waiting: dict[str, Json] = dict.fromkeys(("started_at", "completed_at", "outputs"))
+    return StepView(name, name, "HttpPost", "pending", (), attempts=[], tickets=[], **waiting)
+
+
+def request(**changes: Json) -> RequestView:
+    """A request as a dry run gives it."""
+    whole: dict[str, Json] = dict.fromkeys(one.name for one in dataclass_fields(RequestView))
+    return RequestView(**whole | {"steps": [], "approvals": []} | changes)
 
 
 NAMES = st.text(min_size=1, max_size=255).filter(lambda text: text.strip())
