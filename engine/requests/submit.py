@@ -24,24 +24,20 @@ A dry run does all of it and rolls back.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from engine.catalog.documents import load_presentation
-from engine.catalog.fields import SecretField
 from engine.errors import Conflict, ConstraintViolated, InvalidInput
 from engine.events import NewEvent
-from engine.foreign_json import clean_text, dump_json
+from engine.foreign_json import clean_text
 from engine.people.directory import personal_team
 from engine.requests import bundles, decommission, items, operations, targets
 from engine.requests.begin import begin
-from engine.requests.components import said_of
+from engine.requests.digest import digest_of
 from engine.requests.judging import (
-    Form,
     Intake,
     Judged,
     JudgedComponent,
@@ -52,7 +48,7 @@ from engine.requests.judging import (
     access_of,
 )
 from engine.requests.parameters import max_active, refuse, seal
-from engine.results import SECRET_DOTS, Actor, Submission
+from engine.results import Actor, Submission
 from engine.store import audit, events
 from engine.store import secrets as stored_secrets
 from engine.store import submission as store
@@ -85,7 +81,7 @@ async def submit(
     if submission.idempotency_key:
         await store.lock_key(connection, submission.idempotency_key)
     order = await _find(connection, actor, submission, target)
-    digest = _digest(order, actor, submission)
+    digest = digest_of(order, actor, submission)
     first = await _first_of_key(connection, actor, submission, digest)
     if first is not None:
         return first
@@ -206,31 +202,8 @@ async def _write(connection: Connection, intake: Intake, draft: Draft) -> UUID:
     name = target.instance_name if target else await _new_name(connection, submission, document)
     values, kept = _sealed(draft.judged, intake, request_id)
     await stored_secrets.insert(connection, kept)
-    external_id = await store.insert_request(
-        connection,
-        NewRequest(
-            id=request_id,
-            suffix="".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH)),
-            type=order.request_type,
-            kind=None if order.request_type == "decommission" else document.kind,
-            document_id=document.id,
-            target=target.id if target else None,
-            version=order.version,
-            parameters=_parameters(values),
-            user_id=actor.user_id,
-            team=draft.team,
-            email=actor.email,
-            key=submission.idempotency_key,
-            hash=draft.digest,
-            title=f"{order.heading}: {name}",
-            source=actor.source,
-            submitted_by=actor.audit_name or actor.user_id,
-            channel=submission.origin_channel,
-            commit=document.source_commit,
-            plan=draft.planned.plan,
-            not_before=submission.at,
-        ),
-    )
+    row = _row(draft, request_id, name, _parameters(values))
+    external_id = await store.insert_request(connection, row)
     if external_id is None:
         raise await _overtaken(connection, target)
     await events.write(connection, NewEvent("request.submitted", request_id))
@@ -247,6 +220,34 @@ async def _write(connection: Connection, intake: Intake, draft: Draft) -> UUID:
         after={"item": document.name, "version": order.version, "team": draft.team},
     )
     return request_id
+
+
+def _row(draft: Draft, request_id: UUID, name: str, parameters: Mapping[str, Any]) -> NewRequest:
+    """Return the request as it is written, for an instance of a name."""
+    order, actor, submission = draft.order, draft.actor, draft.submission
+    document, target = order.document, order.target
+    return NewRequest(
+        id=request_id,
+        suffix="".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH)),
+        type=order.request_type,
+        kind=None if order.request_type == "decommission" else document.kind,
+        document_id=document.id,
+        target=target.id if target else None,
+        version=order.version,
+        parameters=parameters,
+        user_id=actor.user_id,
+        team=draft.team,
+        email=actor.email,
+        key=submission.idempotency_key,
+        hash=draft.digest,
+        title=f"{order.heading}: {name}",
+        source=actor.source,
+        submitted_by=actor.audit_name or actor.user_id,
+        channel=submission.origin_channel,
+        commit=document.source_commit,
+        plan=draft.planned.plan,
+        not_before=submission.at,
+    )
 
 
 async def _overtaken(connection: Connection, target: InstanceRow | None) -> Conflict:
@@ -357,40 +358,3 @@ async def _new_name(
             field="instance_name",
         )
     return name
-
-
-def _digest(order: Order, actor: Actor, submission: Submission) -> str:
-    """Return the hash of what is asked for, secrets left out."""
-    own, *parts = order.forms(submission)
-    contents: dict[str, Any] = {
-        "item": order.document.name,
-        "user": actor.user_id,
-        "name": submission.instance_name,
-        "team": submission.team,
-        "parameters": _without_secrets(own),
-        "dependencies": dict(sorted(submission.dependencies.items())),
-        "at": submission.at and submission.at.isoformat(),
-    }
-    if order.target:
-        contents |= {"type": order.request_type, "instance": order.target.instance_id}
-    if submission.components:
-        contents["components"] = {
-            "on": {
-                name: said_of(submission, name).get("enabled")
-                for name in sorted(submission.components)
-            },
-            "parameters": {part.prefix: _without_secrets(part) for part in parts},
-        }
-    return hashlib.sha256(dump_json(contents).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _without_secrets(form: Form) -> dict[str, Any]:
-    """Return what was given, with dots for all but the plain fields of the document itself.
-
-    What an operation asks beside, since an instance lacks it, is not there once it was given.
-    """
-    fields = load_presentation(form.document.presentation).all_fields
-    plain = {spec.name for spec in fields if not isinstance(spec, SecretField)}
-    return {
-        name: value if name in plain else SECRET_DOTS for name, value in sorted(form.given.items())
-    }
