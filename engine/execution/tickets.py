@@ -36,9 +36,10 @@ from engine.execution.scope import RunScope, build_scope, secret_ids
 from engine.execution.ticket_memory import ItemMemory
 from engine.foreign_json import dump_json
 from engine.redaction import Redactor
+from engine.requests.begin import locked
+from engine.requests.by_hand import complete_manual_request, resolve_step
 from engine.requests.manual import complete_manual_step, waits_for_people
 from engine.requests.parameters import with_dots
-from engine.requests.recovery import complete_manual_request, locked_row, resolve_step
 from engine.requests.subject import fulfillment_of
 from engine.requests.tickets import CLOSE, TICKET
 from engine.store import events, execution, outbox, requests, secrets
@@ -361,11 +362,11 @@ class Tickets:
 async def take_status(around: Surroundings, kept: KeptTicket, now: Ticket) -> None:
     """Keep what a ticket system said, and let the request go on where the work is done."""
     async with transaction(around.pool) as connection:
-        row = await locked_row(connection, kept.request_id)
+        row = await locked(connection, kept.request_id)
         is_news = await outbox.update_ticket(
             connection, kept.id, now.status, external_status=now.external_status, url=now.url
         )
-        if not is_news or row is None:
+        if not is_news:
             return
         is_done = now.status in ("resolved", "closed")
         if now.status != kept.status:

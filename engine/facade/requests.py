@@ -17,7 +17,7 @@ from engine.errors import InvalidInput, Unreachable
 from engine.facade.core import Core, T, T_co, named
 from engine.instances import operations
 from engine.people.permissions import Action
-from engine.requests import decisions, ending, recovery, submit, views
+from engine.requests import by_hand, decisions, ending, recovery, submit, views
 from engine.requests.changes import Changes
 from engine.requests.parameters import refuse
 from engine.requests.sealed import opened
@@ -179,7 +179,7 @@ class RequestVerbs(Core):
         """Leave a failed step out."""
         return await self._change(
             actor,
-            lambda connection: recovery.skip(
+            lambda connection: by_hand.skip(
                 connection, self._cipher, actor, request_id, step=step, reason=reason
             ),
         )
@@ -195,7 +195,7 @@ class RequestVerbs(Core):
         """Say that a failed step, or a manual-only request, was done by hand."""
         return await self._change(
             actor,
-            lambda connection: recovery.resolve(
+            lambda connection: by_hand.resolve(
                 connection, self._cipher, actor, request_id, step=step, outputs=outputs
             ),
         )

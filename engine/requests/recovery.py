@@ -3,8 +3,7 @@
     failed ──retry, resume──> resuming ──> in_progress      steps pending again, in a new group
     failed ──the same, of which no step ever began──> resuming: its checks run again first
     failed ──the same, with changes that must be approved──> failed, until they are
-    failed ──resolve, skip──> resuming ──> in_progress      the step completed or skipped by hand
-    failed ──resolve of one of several──> failed            nothing can run yet
+    failed ──resolve, skip──> by_hand.py
 
 Each verb is one transaction: the request is locked, then its steps by position, then everything is
 read again and judged. A worker that claims at the same moment comes before or after.
@@ -22,9 +21,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from engine.catalog.suggest import did_you_mean
-from engine.catalog.values import FieldError
 from engine.errors import Conflict, ConstraintViolated, InvalidInput, NotFound, quoted
-from engine.events import EVENTS_CHANNEL, NewEvent
 from engine.people.permissions import Action, Denied, may, refusal
 from engine.requests import approvals as rules
 from engine.requests import begin, windows
@@ -32,16 +29,11 @@ from engine.requests.acting import audited, held, wrong_status
 from engine.requests.approvals import Rule
 from engine.requests.changes import Changed, Changes, judge_changes
 from engine.requests.judging import Intake
-from engine.requests.manual import complete_manual_step, waits_for_people
 from engine.requests.names import template_names
-from engine.requests.parameters import refuse, seal_outputs, with_dots
-from engine.requests.sealed import redactor_of
+from engine.requests.parameters import with_dots
 from engine.requests.tickets import drop_tickets
-from engine.requests.views import declared_outputs
 from engine.results import Actor
-from engine.secrets import Cipher
-from engine.store import approvals, events, execution, outbox, requests
-from engine.store import secrets as stored_secrets
+from engine.store import approvals, execution, requests
 from engine.store.pool import Connection
 from engine.store.requests import RequestRow, StepRow
 from engine.templates import render
@@ -67,7 +59,7 @@ async def resume(
     connection: Connection, intake: Intake, actor: Actor, request_id: str, changes: Changes
 ) -> UUID:
     """Go on from the failed steps, all of them, optionally with changed parameters."""
-    row = await _resumable(connection, actor, request_id, Action.RESUME)
+    row = await resumable(connection, actor, request_id, Action.RESUME)
     return await _continue(connection, intake, actor, row, changes, action=Action.RESUME)
 
 
@@ -81,8 +73,8 @@ async def retry(
     changes: Changes,
 ) -> UUID:
     """Try one failed step again, with a fresh budget."""
-    row = await _resumable(connection, actor, request_id, Action.RETRY)
-    failed = await _failed_step(connection, row, step)
+    row = await resumable(connection, actor, request_id, Action.RETRY)
+    failed = await failed_step(connection, row, step)
     return await _continue(
         connection, intake, actor, row, changes, action=Action.RETRY, step=failed.step_id
     )
@@ -99,102 +91,17 @@ async def go_on_as_approved(
         await requests.set_reason(connection, row.id, str(refused))
 
 
-async def skip(
-    connection: Connection, cipher: Cipher, actor: Actor, request_id: str, *, step: str, reason: str
-) -> UUID:
-    """Leave a failed step out; its dependents go on and see None."""
-    row = await _resumable(connection, actor, request_id, Action.SKIP)
-    if not reason.strip():
-        raise InvalidInput("A reason is needed to skip a step", field="reason", code="required")
-    failed = await _failed_step(connection, row, step)
-    reason = (await redactor_of(connection, cipher, row)).text(reason)
-    await _drop_step_tickets(connection, row, [failed])
-    await execution.close_step(connection, row.id, failed.step_id, skipped=True, reason=reason)
-    await _go_on_if_possible(connection, row)
-    await audited(connection, actor, Action.SKIP, row, step=failed.step_id, reason=reason)
-    return row.id
-
-
-async def resolve(
-    connection: Connection,
-    cipher: Cipher,
-    actor: Actor,
-    request_id: str,
-    *,
-    step: str | None = None,
-    outputs: Mapping[str, Any] | None = None,
-) -> UUID:
-    """Say that a failed step, or the work of a manual-only request, was done by hand."""
-    row = await held(connection, actor, request_id, Action.RESOLVE)
-    if step is None and await _is_manual_only(connection, row):
-        await complete_manual_request(connection, row)
-        await audited(connection, actor, Action.RESOLVE, row)
-        return row.id
-    waiting = await _step_of_people(connection, row, step)
-    if waiting is None:
-        _require_resumable(row)
-    meant = waiting or await _failed_step(connection, row, step)
-    redactor = await redactor_of(connection, cipher, row)
-    sealed, new = seal_outputs(outputs or {}, cipher, meant.id, redactor)
-    await stored_secrets.insert(connection, new)
-    if waiting is None:
-        await resolve_step(connection, row, meant, sealed)
-    else:
-        await complete_manual_step(connection, row.id, waiting, sealed)
-    await audited(connection, actor, Action.RESOLVE, row, step=meant.step_id)
-    return row.id
-
-
-async def resolve_step(
-    connection: Connection, row: RequestRow, failed: StepRow, outputs: Mapping[str, Any]
-) -> None:
-    """Complete a failed step of a failed request by hand; InvalidInput for missing outputs."""
-    declared = declared_outputs(failed.step_config)
-    refuse(
-        [
-            FieldError(name, "This output is needed here.", "required")
-            for name in declared
-            if name not in outputs or outputs[name] is None
-        ]
-        + [
-            FieldError(
-                name,
-                f"The step has no output {quoted(name)}.{did_you_mean(name, declared)}",
-                "unknown_output",
-            )
-            for name in outputs
-            if declared and name not in declared
-        ]
-    )
-    await _resolve_tickets(connection, row.id, failed.id)
-    await execution.close_step(connection, row.id, failed.step_id, outputs=outputs)
-    await _go_on_if_possible(connection, row)
-
-
-async def complete_manual_request(connection: Connection, row: RequestRow) -> None:
-    """Complete a request of which everything is done by hand."""
-    await _resolve_tickets(connection, row.id, None)
-    await outbox.cancel(connection, row.id)
-    await execution.end(connection, [row.id])
-    await requests.wake(connection, EVENTS_CHANNEL)
-
-
-async def locked_row(connection: Connection, request_id: UUID) -> RequestRow | None:
-    """Lock a request and its steps, in this order; return it as it stands then."""
-    await requests.lock_request(connection, request_id)
-    await execution.lock_steps(connection, request_id)
-    return await requests.request_row(connection, request_id)
-
-
-async def _resumable(
+async def resumable(
     connection: Connection, actor: Actor, request_id: str, action: Action
 ) -> RequestRow:
+    """Return the failed request that the person may do this to, held; Conflict for others."""
     row = await held(connection, actor, request_id, action)
-    _require_resumable(row)
+    require_resumable(row)
     return row
 
 
-def _require_resumable(row: RequestRow) -> None:
+def require_resumable(row: RequestRow) -> None:
+    """Raise Conflict unless the request has failed and may still go on."""
     if row.status != "failed":
         raise wrong_status(row, "resumed", "Only a failed one can be")
     if row.overtaken:
@@ -290,7 +197,7 @@ async def _carry_on(connection: Connection, row: RequestRow, how: Resumption) ->
             row = await begin.keep_window(connection, row, is_changed=True)
     steps = await requests.steps_of(connection, row.id)
     meant = [step for step in steps if how.step in (None, step.step_id)]
-    await _drop_step_tickets(connection, row, meant)
+    await drop_step_tickets(connection, row, meant)
     await execution.reset_steps(
         connection,
         row.id,
@@ -298,10 +205,10 @@ async def _carry_on(connection: Connection, row: RequestRow, how: Resumption) ->
         skip_verification=how.skip_verification,
         from_first=how.step is None and _was_rolled_back(steps),
     )
-    await _go_on(connection, row, None if how.timeout is None else float(how.timeout))
+    await go_on(connection, row, None if how.timeout is None else float(how.timeout))
 
 
-async def _failed_step(connection: Connection, row: RequestRow, step: str | None) -> StepRow:
+async def failed_step(connection: Connection, row: RequestRow, step: str | None) -> StepRow:
     """Return the failed step that is meant; the only one where none is named."""
     steps = [s for s in await requests.steps_of(connection, row.id) if s.section == "automation"]
     failed = [s for s in steps if s.status == "failed"]
@@ -332,17 +239,7 @@ async def _failed_step(connection: Connection, row: RequestRow, step: str | None
     )
 
 
-async def _go_on_if_possible(connection: Connection, row: RequestRow) -> None:
-    """Let the request go on, unless other failed steps hold up everything that is left."""
-    steps = [s for s in await requests.steps_of(connection, row.id) if s.section == "automation"]
-    is_stuck = any(s.status == "failed" for s in steps) and not any(
-        s.status == "pending" for s in steps
-    )
-    if not is_stuck:
-        await _go_on(connection, row, None)
-
-
-async def _go_on(connection: Connection, row: RequestRow, seconds: float | None) -> None:
+async def go_on(connection: Connection, row: RequestRow, seconds: float | None) -> None:
     """Take a failed request through resuming to in_progress; its checks first if nothing began."""
     await approvals.withdraw(connection, row.id, resumptions_only=True)
     await execution.reset_rollback(connection, row.id)
@@ -358,7 +255,8 @@ async def _go_on(connection: Connection, row: RequestRow, seconds: float | None)
         await begin.check_and_start(connection, row, seconds)
 
 
-async def _drop_step_tickets(connection: Connection, row: RequestRow, steps: list[StepRow]) -> None:
+async def drop_step_tickets(connection: Connection, row: RequestRow, steps: list[StepRow]) -> None:
+    """Give up the tickets of those steps that have failed."""
     for step in steps:
         if step.status == "failed":
             await drop_tickets(
@@ -368,37 +266,6 @@ async def _drop_step_tickets(connection: Connection, row: RequestRow, steps: lis
                 step_id=step.id,
                 of_step=True,
             )
-
-
-async def _resolve_tickets(connection: Connection, request_id: UUID, step_id: UUID | None) -> None:
-    """Mark the tickets of a step, or of the request itself, as resolved."""
-    if step_id is not None:
-        await outbox.cancel(connection, request_id, step_id)
-    for ticket in await outbox.open_tickets(connection, request_id, step_id=step_id, of_step=True):
-        if step_id is None and ticket.type != "fulfillment":
-            continue
-        await outbox.update_ticket(connection, ticket.id, "resolved")
-        await events.write(
-            connection,
-            NewEvent("ticket.resolved", request_id, step_id, data={"ticket_id": ticket.ticket_id}),
-        )
-
-
-async def _step_of_people(
-    connection: Connection, row: RequestRow, step: str | None
-) -> StepRow | None:
-    """Return the step that waits for a person and is meant: the one named, or the only one."""
-    if row.status != "in_progress":
-        return None
-    waiting = [s for s in await requests.steps_of(connection, row.id) if waits_for_people(s)]
-    named = [s for s in waiting if step in (None, s.step_id)] or [
-        s for s in waiting if s.step_name == step
-    ]
-    return named[0] if len(named) == 1 else None
-
-
-async def _is_manual_only(connection: Connection, row: RequestRow) -> bool:
-    return row.status == "in_progress" and not await requests.steps_of(connection, row.id)
 
 
 def _was_rolled_back(steps: Sequence[StepRow]) -> bool:

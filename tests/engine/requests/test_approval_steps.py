@@ -113,6 +113,21 @@ async def test_a_rejection_fails_the_step_for_good_and_asks_for_no_ticket(
     assert not step_of(failed, "agree").tickets
 
 
+async def test_what_was_rejected_cannot_be_resolved_around_the_approvers(
+    bench: Workbench,
+) -> None:
+    request = await bench.request([agree(), step("b")])
+    await waiting(bench, request)
+    await bench.engine.reject(CAROL, request.request_id, reason="no")
+    await bench.run(request)
+    with pytest.raises(Conflict, match="did not approve") as refused:
+        await bench.engine.resolve(
+            ALICE, request.request_id, "agree", outputs={"approved_by": "U5"}
+        )
+    assert refused.value.code == "not_approved"
+    assert (await bench.view(request)).status == "failed"
+
+
 async def test_a_retry_after_a_rejection_asks_anew(bench: Workbench) -> None:
     request = await bench.request([agree()])
     await waiting(bench, request)
