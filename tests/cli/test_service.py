@@ -116,7 +116,7 @@ def test_history_shows_what_ended_and_the_timeline_everything(service: Services)
 
     happened = service.json("history", "si-orders", "--timeline")
     kinds = [entry["kind"] for entry in happened]
-    assert kinds[:3] == ["dependency.added", "request.validating", "instance.changed"]
+    assert kinds[:3] == ["dependent.added", "request.validating", "instance.changed"]
 
 
 def test_operations_say_what_may_be_run(service: Services) -> None:
