@@ -15,7 +15,8 @@ BEGIN
     SELECT * INTO v_instance FROM service_instances WHERE id = p_request.target_instance_id;
     UPDATE service_instances
     SET deployed_resources = resources_of_instance(id), updated_at = clock_timestamp()
-    WHERE id = v_instance.id AND p_request.status <> 'validating';
+    WHERE p_request.status <> 'validating' AND (id = v_instance.id OR id IN (
+        SELECT bundle_instance_id FROM bundle_instance_members WHERE member_instance_id = v_instance.id));
 
     IF p_status = 'success' THEN
         v_cleared := ARRAY(

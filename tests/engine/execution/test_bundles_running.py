@@ -322,3 +322,24 @@ async def test_an_aborted_bundle_keeps_what_is_done(bench: Workbench) -> None:
 
     made = await members(bench)
     assert {name: one["state"] for name, one in made.items()} == {"db": "active", "web": "failed"}
+
+
+async def test_components_of_one_item_each_have_their_resources(bench: Workbench) -> None:
+    await add_scripted(bench, "node", "make")
+    names = ["a", "b"]
+    await add_bundle(
+        bench.connection, "pair", [{"name": name, "catalog_item": "node"} for name in names]
+    )
+
+    async def make(context: StepContext) -> Completed:
+        return Completed({}, resources=[Resource(context.step_id, "node", "1")])
+
+    bench.script["make"] = [make]
+
+    done = await bench.run(await request_bundle(bench, "pair"))
+
+    bundle = await bench.engine.instance(ALICE, done.instance_id or "")
+    found = sorted(one["address"] for one in bundle.deployed_resources)
+    assert found == ["a/make", "b/make"]
+    made = await members(bench)
+    assert [one["address"] for one in made["a"]["resources"]] == ["a/make"]

@@ -201,16 +201,18 @@ async def test_a_manual_only_update_follows_the_same_rules(bench: Workbench) -> 
 async def test_an_update_of_a_member_is_seen_in_its_bundle(bench: Workbench) -> None:
     await add_scripted(bench, "database", "make")
     await add_bundle(bench.connection, "stack", [{"name": "db", "catalog_item": "database"}])
-    bench.script["make"] = [Completed({"endpoint": "db:1"})]
+    bench.script["make"] = [Completed({"endpoint": "db:1"}, resources=[Resource("db", "db", "1")])]
     bundle = await bench.run(await request_bundle(bench, "stack"))
-    bench.script["move"] = [Completed({"endpoint": "db:2"})]
+    bench.script["move"] = [
+        Completed({"endpoint": "db:2"}, resources=[Resource("replica", "db", "2")])
+    ]
     made = await members(bench)
 
     await bench.run(await operate(bench, made["db"]["id"], "update", ["move"]))
 
-    assert (await look(bench, str(bundle.instance_id))).service_outputs == {
-        "db": {"endpoint": "db:2"}
-    }
+    seen = await look(bench, str(bundle.instance_id))
+    assert seen.service_outputs == {"db": {"endpoint": "db:2"}}
+    assert [one["address"] for one in seen.deployed_resources] == ["db", "replica"]
 
 
 async def test_templates_of_an_update_see_the_instance(bench: Workbench) -> None:
