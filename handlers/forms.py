@@ -132,6 +132,7 @@ async def _clone_view(call: Call, clone: Clone) -> Block:
         },
     ).over(fresh)
     session = await sessions.keep(engine, actor, form, filled)
+    form = await subjects.settled(call, form, filled)
     notice = [section(asking.cloned(clone.request_id, clone.dropped))]
     return draw(form, filled, Meta.of(form, call.channel, session=session), notice)
 
