@@ -205,7 +205,7 @@ class Notifier:
         if place is not None and place.channel != queue:
             return place.channel
         told = milestone(event, view)
-        await self._write_to_people(event, view, told, is_seen=place is not None)
+        await self._write_to_people(event, view, told, is_seen=_is_open(place))
         if place is not None and told is not None and event.id not in place.told_events:
             try:
                 await self._post_reply(place, told, view)
@@ -232,11 +232,12 @@ class Notifier:
     ) -> None:
         """Write what an event of a request says to people who do not see its thread.
 
-        `is_seen`: whether there is a thread; where there is none, approvers are asked directly.
+        `is_seen`: whether others than the requester see the thread; else they are asked directly.
         """
         found = directs(event)
         if told is not None:
-            teams = await self._identity.reach() if told.owners or told.approvers else Teams()
+            called = told.owners or told.approvers or told.team
+            teams = await self._identity.reach() if called else Teams()
             found += letters(told, view, teams, is_seen=is_seen)
         await self._announcements.write(event, found)
 
@@ -344,3 +345,8 @@ def _places(view: RequestView) -> Iterator[str]:
         yield view.origin_channel
     if is_slack_user(view.requester):
         yield view.requester
+
+
+def _is_open(place: Conversation | None) -> bool:
+    """Say whether a thread is in a channel, and not in one person's direct messages."""
+    return place is not None and not place.channel.startswith("D")

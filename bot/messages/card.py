@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bot.messages.approvals import approval_blocks, approval_buttons, because, waiting
 from bot.messages.blocks import (
@@ -23,7 +23,7 @@ from bot.messages.blocks import (
 )
 from bot.messages.steps import step_blocks
 from bot.messages.text import code, duration, escaped, link, mention, moment, one_line
-from bot.messages.values import count, parameter_rows, rows, shown
+from bot.messages.values import by_component, count, parameter_rows, rows, shown
 from engine import RequestView, TicketView
 
 CANCEL: Final = "request_cancel"
@@ -181,10 +181,16 @@ def _result(view: RequestView) -> Iterator[Block]:
         yield section(f"*Reason*\n{escaped(view.reason, 1000)}")
     if view.status == "completed" and view.outputs:
         yield section("*Outputs*")
-        yield from table(rows(view.outputs, OUTPUTS))
+        yield from table(rows(outputs_of(view), OUTPUTS))
     if view.status == "completed" and view.completed_at:
         taken = duration((view.completed_at - view.created_at).total_seconds())
         yield context(f"Completed {moment(view.completed_at)}, after {taken}")
+
+
+def outputs_of(view: RequestView) -> Mapping[str, Any]:
+    """Return what a request gave, a bundle's by component and key."""
+    outputs = view.outputs or {}
+    return by_component(outputs) if view.components else outputs
 
 
 def _aftermath(view: RequestView) -> Iterator[Block]:

@@ -10,7 +10,7 @@ from bot.messages.approvals import (
 )
 from bot.messages.asking import blocker
 from bot.messages.blocks import button
-from bot.messages.card import OUTPUTS, RESOLVE, aftermath_in_words, check_in_words
+from bot.messages.card import OUTPUTS, RESOLVE, aftermath_in_words, check_in_words, outputs_of
 from bot.messages.replies import Milestone, is_escalated
 from bot.messages.text import (
     code,
@@ -60,7 +60,7 @@ def _completed(_: Event, view: RequestView) -> Milestone:
     taken = ""
     if view.completed_at is not None:
         taken = f" after {duration((view.completed_at - view.created_at).total_seconds())}"
-    outputs = f"\n{lines(view.outputs, OUTPUTS)}" if view.outputs else ""
+    outputs = f"\n{lines(outputs_of(view), OUTPUTS)}" if view.outputs else ""
     service = f" `/pao service {view.instance_id}` shows it." if view.instance_id else ""
     if view.request_type == "decommission":
         service = " The service is gone; its history stays."

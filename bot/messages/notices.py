@@ -6,7 +6,7 @@ Sentences come out as safe markup; what is marked *plain* goes into plain_text o
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bot.messages.approvals import approvers_in_words
+from bot.messages.approvals import approvers_in_words, waiting
 from bot.messages.blocks import section
 from bot.messages.text import authored, code, code_block, escaped, link
 from engine import (
@@ -123,7 +123,12 @@ def told_elsewhere(view: RequestView) -> str:
 
 
 def goes_on(view: RequestView) -> str:
-    """Confirm a retry, a resume, a skip or a resolve."""
+    """Confirm a retry, a resume, a skip or a resolve; what was changed may need an approval first."""
+    if view.status == "failed" and (due := waiting(view)):
+        return (
+            f":raised_hand: {code(view.request_id)} goes on once it is approved by "
+            f"{approvers_in_words(due[0].approvers)}. Its thread asks them."
+        )
     return (
         f":arrows_counterclockwise: {code(view.request_id)} goes on: "
         f"*{escaped(view.title, 200)}*. Its thread tells how."
@@ -176,7 +181,8 @@ def logs_of(step: str) -> str:
 def secrets(values: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
     """Show secret outputs; only the owner sees the message, and nobody else can."""
     lines = [
-        f"*{escaped(key, 100)}*\n{code_block(str(value), 1500)}" for key, value in values.items()
+        f"*{escaped(key, 100)}*\n{code_block(str(value), 1500)}"
+        for key, value in by_component(values).items()
     ]
     warning = ":lock: Only you can see this. It is gone when you reload Slack; it was audited."
     return "Secret outputs", [section(text) for text in (warning, *lines[:40])]

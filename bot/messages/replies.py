@@ -52,14 +52,17 @@ def blocks_for(told: Milestone, view: RequestView, teams: Teams | None = None) -
 def letters(told: Milestone, view: RequestView, teams: Teams, *, is_seen: bool) -> Iterator[Direct]:
     """Yield what a reply says to people by direct message.
 
-    Those are the document's owners, where the matter has waited long, and the approvers of a request
-    that has no thread in which they could be asked (`is_seen` false).
+    Those are the document's owners, where the matter has waited long, and whoever is called where
+    they cannot see the thread (`is_seen` false): it is in a direct message, or there is none.
     """
     owners = teams.people(view.owner) if told.owners and view.owner else []
-    approvers = [] if is_seen else [one for rule in told.approvers for one in _named(rule, teams)]
+    called = [one for rule in told.approvers for one in _named(rule, teams)]
+    called += teams.people(told.team) if told.team else []
+    if is_seen:
+        called = []
     markup = f"{code(view.request_id)}: {told.markup}"
     buttons = (*(() if is_seen else told.buttons), button("Status", STATUS, view.request_id))
-    for one in dict.fromkeys((*approvers, *owners)):
+    for one in dict.fromkeys((*called, *owners)):
         yield Direct(one, markup, [section(markup), *actions(*buttons)])
 
 

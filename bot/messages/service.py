@@ -7,7 +7,7 @@ from typing import Final
 from bot.messages.blocks import Block, Message, actions, button, context, section, table
 from bot.messages.card import OUTPUTS, SECRETS, STATUS
 from bot.messages.text import authored, code, escaped, mention, moment, one_line
-from bot.messages.values import rows
+from bot.messages.values import by_component, rows
 from engine import (
     DependencyView,
     HistoryEntry,
@@ -67,7 +67,7 @@ def service(found: Service) -> Message:
             f"{mention(view.owner_user_id)} · team *{escaped(view.owner_team, 100)}* · "
             f"since {moment(view.created_at)}"
         ),
-        *_values("Outputs", view.service_outputs),
+        *_values("Outputs", _outputs(view)),
         *_values("Parameters", view.deployment_parameters),
         *_members(view.members),
         *_bundles(view.bundles),
@@ -87,6 +87,11 @@ def service_heading(one: InstanceSummary | InstanceView, item: str) -> str:
         f"{icon} *{escaped(one_line(one.instance_name), 200)}* is {one.instance_state}\n"
         f"{code(one.instance_id)} · {escaped(item, 200)} {escaped(one.catalog_version, 100)}"
     )
+
+
+def _outputs(view: InstanceView) -> Mapping[str, object]:
+    outputs = view.service_outputs
+    return by_component(outputs) if view.catalog_bundle else outputs
 
 
 def _values(title: str, values: Mapping[str, object]) -> Iterator[Block]:
@@ -181,11 +186,22 @@ def _change(one: HistoryEntry) -> str:
 
 
 def _happened(one: TimelineEntry) -> str:
-    noun, _, verb = one.kind.partition(".")
-    state = one.data.get("state") or one.data.get("to") if noun == "instance" else None
-    said = f" is {escaped(str(state), 50)}" if state else f" {escaped(verb.replace('_', ' '), 50)}"
     request = f" {code(one.request_id)}" if one.request_id else ""
-    return f"• {moment(one.at)} {escaped(noun, 50)}{said}{request}"
+    return f"• {moment(one.at)} {_in_words(one)}{request}"
+
+
+def _in_words(one: TimelineEntry) -> str:
+    """Return what happened: a state, a version, a neighbour, or the event's own words."""
+    noun, _, verb = one.kind.partition(".")
+    was, is_now = (escaped(str(one.data.get(key) or "–"), 50) for key in ("from", "to"))
+    if one.kind == "instance.changed":
+        return f"it is {is_now}"
+    if noun == "instance" and one.data.get("to"):
+        outcome = escaped(str(one.data.get("status") or "").replace("_", " "), 30)
+        return f"{escaped(verb, 50)} change, {was} → {is_now}, {outcome}"
+    neighbour = one.data.get("dependent") or one.data.get("provider")
+    about = f" {code(str(neighbour))}" if neighbour else ""
+    return f"{escaped(noun, 50)} {escaped(verb.replace('_', ' '), 50)}{about}"
 
 
 def _list(title: str, lines: Sequence[str], where: str = "`pao service get`") -> Iterator[Block]:

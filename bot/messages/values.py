@@ -41,6 +41,17 @@ def rows(values: Mapping[str, Any], limit: int) -> list[tuple[str, str]]:
     return [*told[:-1], ("…", f"and {more + 1} more")] if more > 0 else told
 
 
+def by_component(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the outputs of a bundle, {component: {key: value}}, with one name each."""
+    told: dict[str, Any] = {}
+    for component, given in outputs.items():
+        if isinstance(given, Mapping):
+            told |= {f"{component}.{key}": value for key, value in given.items()}
+        else:
+            told[component] = given
+    return told
+
+
 def parameter_rows(
     parameters: Mapping[str, Any], names: Mapping[str, str], labels: Labels
 ) -> Iterator[tuple[str, str]]:

@@ -212,3 +212,16 @@ async def test_the_home_of_an_approver_has_the_buttons(bot: RunningBot) -> None:
     await bot.twin.until(
         lambda: "asks for your approval" not in text_of(bot.twin.home("carol") or home)
     )
+
+
+async def test_approvers_who_cannot_see_the_thread_are_asked_directly(bot: RunningBot) -> None:
+    alice = await bot.services.identity.actor("U0ALICE000")
+    await bot.engine.submit(alice, Submission(parameters={}, item="vault", instance_name="kv"))
+    card = await bot.card("@alice", "is waiting for approval")
+
+    letter = await bot.card("@carol", "asks for your approval")
+    await bot.twin.click("carol", letter, "Approve")
+    await bot.twin.submit("carol", await bot.twin.view("carol", "approve_form"), {})
+
+    await bot.twin.until(lambda: "is completed" in text_of(card))
+    assert bot.twin.messages("@bob") == []

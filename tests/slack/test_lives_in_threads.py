@@ -170,6 +170,7 @@ async def test_a_service_shows_its_neighbours_its_past_and_what_is_due(bot: Runn
     assert f"*web* `{shop}`" in told
     assert "*grow-database* 1.0.0 (update): More disk" in told
     assert "What happened" in told
+    assert "it is active" in told
     assert f"*orders* `{database}` as orders" in await bot.say("alice", f"service {shop}")
     await is_due(bot)
     assert "due: grow-database, repair-database" in await bot.say("alice", "services")
@@ -248,6 +249,7 @@ async def test_a_bundle_is_told_by_component(bot: RunningBot) -> None:
     told = text_of(card)
     assert "*store* · 1 step ·" in told
     assert "*front* · 1 step ·" in told
+    assert "*store.address*" in told
     answer = await bot.say("alice", f"service {view.instance_id}")
     assert "It consists of" in answer
     assert "*store* (storage)" in answer
