@@ -24,11 +24,11 @@ from engine.catalog.checks import Known
 from engine.catalog.columns import row_of
 from engine.catalog.commits import Commits
 from engine.catalog.concerns import concerned
-from engine.catalog.digest import CONTENT_CHANGED, Before, Digest, Outcome
 from engine.catalog.documents import Kind
 from engine.catalog.facts import facts_of, facts_of_row, has_errors, kind_and_name_of
 from engine.catalog.findings import Finding
 from engine.catalog.layout import SETTINGS_FILE, Layout, read_layout
+from engine.catalog.outcome import CONTENT_CHANGED, Before, Digest, Outcome
 from engine.catalog.own_types import FILE_NAMES, OwnTypes
 from engine.catalog.reader import LARGEST_FILE
 from engine.catalog.summary import summary_of

@@ -33,17 +33,11 @@ from engine.catalog.addresses import compare_url
 from engine.catalog.checks import Known
 from engine.catalog.child import in_child
 from engine.catalog.commits import in_thread
-from engine.catalog.digest import (
-    CONTENT_CHANGED,
-    Before,
-    Digest,
-    changed_paths,
-    digest,
-    is_settled,
-)
+from engine.catalog.digest import changed_paths, digest, is_settled
 from engine.catalog.documents import Kind
 from engine.catalog.findings import Finding
 from engine.catalog.git_errors import MirrorBroken
+from engine.catalog.outcome import CONTENT_CHANGED, Before, Digest
 from engine.catalog.repository import FETCH_SECONDS, Mirror
 from engine.catalog.small_change import around, judged, look
 from engine.catalog.survey import BrokenSettings, Survey, survey

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from engine.catalog.checks import Known
 from engine.catalog.concerns import Facts, concerned
-from engine.catalog.digest import CONTENT_CHANGED, Before, Digest, digest
+from engine.catalog.digest import digest
 from engine.catalog.documents import slugify
 from engine.catalog.findings import Finding
+from engine.catalog.outcome import CONTENT_CHANGED, Before, Digest
 from engine.catalog.repository import Mirror
 from engine.catalog.survey import survey
 from engine.catalog.trees import TreeEntry

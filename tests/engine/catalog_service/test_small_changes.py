@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.catalog.checks import Known
-from engine.catalog.digest import Before, Digest, digest
+from engine.catalog.digest import digest
+from engine.catalog.outcome import Before, Digest
 from engine.catalog.repository import Mirror
 from engine.catalog.small_change import around, judged, look
 from engine.catalog.survey import survey
