@@ -9,6 +9,7 @@ from typing import Any, Final
 from bot.messages.approvals import approvers_in_words, waiting
 from bot.messages.blocks import section
 from bot.messages.text import authored, code, code_block, escaped, link
+from bot.messages.values import by_component
 from engine import (
     ApprovalView,
     CatalogChange,
