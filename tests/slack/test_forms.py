@@ -156,3 +156,15 @@ async def test_a_slow_slack_does_not_lose_the_form(bot: RunningBot) -> None:
 
     assert "Slack could not be asked who you are" in answer
     assert "Redis cache" in text_of(await bot.form("alice", "redis-cache"))
+
+
+async def test_what_is_ordered_for_later_says_so_and_waits(
+    bot: RunningBot, http_server: HttpServer
+) -> None:
+    form = await bot.form("alice", "redis-cache --at 2099-01-31T22:00+01:00")
+    assert "not before" in text_of(form)
+    await bot.twin.submit("alice", form, GOOD)
+
+    assert bot.twin.views("alice") == []
+    assert "2099-01-31 21:00 UTC" in text_of(await bot.card(holding="orders cache"))
+    assert http_server.requests("POST", "/caches") == []
