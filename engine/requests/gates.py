@@ -68,7 +68,10 @@ class Gates:
             claims = await gates.claim(
                 connection, limit=BATCH, lease=LEASE, request_id=self._request_id
             )
-        await asyncio.gather(*(self._look(one) for one in claims))
+        looks = [
+            asyncio.create_task(self._look(one), name=f"gate {one.request_id}") for one in claims
+        ]
+        await asyncio.gather(*looks)
         return bool(claims) or expired == BATCH
 
     async def seconds_to_next(self) -> float | None:

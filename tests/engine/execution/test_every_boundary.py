@@ -31,6 +31,9 @@ Moment = Literal["before", "after"]
 CARRIERS = ("claim-loop", "step ", "finish-flusher")
 """Names of the tasks whose statements are counted: those that claim, run and finish."""
 
+GATEKEEPERS = ("gates-loop", "gate ")
+"""Those that run checks and open requests."""
+
 
 @dataclass
 class Death:
@@ -38,6 +41,7 @@ class Death:
 
     at: int
     moment: Moment
+    carriers: tuple[str, ...] = CARRIERS
     passed: int = 0
     has_come: bool = False
     pool: Pool | None = None
@@ -65,7 +69,7 @@ class Mortal(psycopg.AsyncConnection[Any]):
             self._carrier = name
         if death is None:
             return await super().wait(gen, **settings)
-        if not death.has_come and self._carrier.startswith(CARRIERS):
+        if not death.has_come and self._carrier.startswith(death.carriers):
             is_due = death.is_due()
             if is_due and death.moment == "after":
                 await super().wait(gen, **settings)
@@ -116,6 +120,9 @@ async def restart(bench: Workbench, request: RequestView) -> RequestView:
             "UPDATE request_steps SET lease_expires_at = clock_timestamp() - interval '1 s'"
             " WHERE lease_owner IS NOT NULL AND lease_owner <> 'reaper'"
         )
+        await bench.connection.execute(
+            "UPDATE service_requests SET gate_at = clock_timestamp() WHERE gate IS NOT NULL"
+        )
         await bench.reap()
         return await bench.ended(request)
 
@@ -149,6 +156,27 @@ async def test_a_death_at_any_statement_changes_nothing_about_the_end(
         assert {one.error_type for one in lost} <= {"worker_lost", "worker_stopped"}
         assert await violations(bench.connection) == []
         if has_ended:  # every statement up to the commit of the end was tried
+            break
+    assert at > 10
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_death_at_any_statement_of_a_look_at_checks_starts_the_request_once(
+    bench: Workbench, dsn: str, moment: Moment
+) -> None:
+    for at in itertools.count(1, 2):
+        request = await bench.request(
+            [step("a")], item=f"item-{at}", pre_execution_checks=["scripted", "scripted"]
+        )
+        await live_and_die(bench, dsn, request, Death(at, moment, GATEKEEPERS))
+        assert await violations(bench.connection) == []
+        has_ended = (await bench.view(request)).status == "completed"
+        done = await restart(bench, request)
+        told = await bench.kinds(request)
+        assert done.status == "completed"
+        assert (told.count("check.passed"), told.count("request.started")) == (2, 1)
+        assert [one.passed for one in done.checks] == [True, True]
+        if has_ended:
             break
     assert at > 10
 
