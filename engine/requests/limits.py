@@ -7,17 +7,19 @@ from engine.errors import NotFound
 from engine.people.directory import find_actor
 from engine.requests.judging import access_of, named
 from engine.requests.parameters import max_active, narrowed
-from engine.store import submission
+from engine.results import Kind
+from engine.store import gates, submission
 from engine.store.pool import Connection
 from engine.store.requests import RequestRow
 
 
 async def beyond(connection: Connection, config: EngineConfig, row: RequestRow) -> str | None:
     """Return why a create is more than the requester's teams may have now, None where it is not."""
-    if row.request_type != "create" or row.catalog_item is None or row.requester_team is None:
+    if row.request_type != "create" or row.requester_team is None:
         return None
-    kept = await submission.held_documents(connection, "CatalogItem", [row.catalog_item])
-    document = named(kept, row.catalog_item)
+    kind: Kind = "CatalogItem" if row.catalog_item else "CatalogBundle"
+    name = row.catalog_item or row.catalog_bundle or ""
+    document = named(await submission.held_documents(connection, kind, [name]), name)
     access = document and access_of(document.access)
     if document is None or not access:
         return None
@@ -25,14 +27,14 @@ async def beyond(connection: Connection, config: EngineConfig, row: RequestRow) 
         actor = await find_actor(connection, config, row.requester_user_id, source="cli")
     except NotFound:
         return f"{row.requester_user_id} is not known any more"
-    for name, allowed in narrowed(actor, access).items():
-        value = row.parameters.get(name)
+    for field, allowed in narrowed(actor, access).items():
+        value = row.parameters.get(field)
         chosen = value if isinstance(value, list) else [] if value is None else [value]
         beyond_limit = [one for one in chosen if one not in allowed]
         if beyond_limit:
-            return f"{name} may not be {beyond_limit[0]} for the team any more"
+            return f"{field} may not be {beyond_limit[0]} for the team any more"
     most = max_active(actor, access)
     if most is None:
         return None
-    count = await submission.count_team_documents(connection, row.requester_team, document.id)
-    return f"the team may have {most} at a time, and has {count}" if count > most else None
+    count = await gates.count_begun(connection, row.id, row.requester_team, document.id)
+    return f"the team may have {most} at a time, and has {count}" if count >= most else None

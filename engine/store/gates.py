@@ -131,3 +131,12 @@ async def set_window(
     """Keep when a request may run; a window that `is_changed` replaces the time from before."""
     new = {"id": request_id, "starts": starts, "ends": ends, "is_changed": is_changed}
     await run(connection, _sql.set_window, new)
+
+
+async def count_begun(
+    connection: Connection, request_id: UUID, team: str, document_id: UUID
+) -> int:
+    """Count the team's other instances of a document that wait for nothing; others wait meanwhile."""
+    parameters = {"id": request_id, "team": team, "document_id": document_id}
+    await value(connection, _sql.lock_begun, parameters)
+    return int(await value(connection, _sql.count_begun, parameters))

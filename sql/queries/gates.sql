@@ -90,3 +90,17 @@ SET not_before = CASE WHEN %(is_changed)s THEN %(starts)s::timestamptz
         ELSE greatest(not_before, %(starts)s::timestamptz) END,
     window_ends_at = %(ends)s
 WHERE id = %(id)s;
+
+-- name: lock_begun
+-- Wait until no other transaction counts the team's instances of the document.
+SELECT pg_advisory_xact_lock(7302, hashtext(%(team)s || '/' || %(document_id)s::text));
+
+-- name: count_begun
+-- How many other instances of the document the team has, without those whose request waits to begin.
+SELECT count(*)
+FROM service_instances si LEFT JOIN service_requests r ON r.id = si.creation_request_id
+WHERE si.owner_team = %(team)s
+  AND (si.catalog_item_id = %(document_id)s OR si.catalog_bundle_id = %(document_id)s)
+  AND si.instance_state NOT IN ('decommissioned', 'failed')
+  AND r.id IS DISTINCT FROM %(id)s
+  AND (r.id IS NULL OR r.gate IS NULL AND r.status NOT IN ('submitted', 'validating'));

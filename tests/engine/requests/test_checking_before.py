@@ -356,7 +356,9 @@ async def test_what_a_team_may_have_is_judged_again_when_it_starts(bench: Workbe
     large = await bench.request(
         [step("a")], fields=fields, parameters={"size": "large"}, submission={"at": at}
     )
-    small = await bench.request([step("a")], fields=fields, submission={"at": at})
+    small = [
+        await bench.request([step("a")], fields=fields, submission={"at": at}) for _ in range(2)
+    ]
     await add_item(
         bench.connection,
         fields=fields,
@@ -364,10 +366,13 @@ async def test_what_a_team_may_have_is_judged_again_when_it_starts(bench: Workbe
         access={"limits": limits},
     )
     await _the_time_has_come(bench)
-    failed = await bench.run(large)
-    assert "size may not be large" in (failed.reason or "")
-    done = await bench.run(small)
-    assert done.status == "completed"
+    async with bench.carrying():
+        failed = await bench.ended(large)
+        assert "size may not be large" in (failed.reason or "")
+        ends = [await bench.ended(one) for one in small]
+    assert sorted(one.status for one in ends) == ["completed", "failed"]
+    reasons = [one.reason for one in ends if one.reason]
+    assert reasons == ["limits: the team may have 1 at a time, and has 1"]
 
 
 async def test_a_request_that_waits_for_its_time_can_be_cancelled_and_aborted(
