@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.messages import notices
 from bot.playground.workspace import Message
 from engine import Submission
 from tests.support.git import GitRepository
@@ -43,6 +44,10 @@ ASK = """
 """
 APPROVAL = "approval: {required: true, approvers: [{team: platform}], expires: 72h}"
 
+WHERE_LARGE = (
+    "approval: {required: \"{{ size == 'large' }}\", approvers: [{team: platform}], expires: 72h}"
+)
+
 
 @pytest.fixture
 async def bot(
@@ -57,6 +62,13 @@ async def bot(
         {
             "catalog/vault.yaml": ITEM.format(
                 name="vault", title="Vault", approval=APPROVAL, steps=create, url=http_server.url
+            ),
+            "catalog/queue.yaml": ITEM.format(
+                name="queue",
+                title="Queue",
+                approval=WHERE_LARGE,
+                steps=create.replace("/made", "/queues"),
+                url=http_server.url,
             ),
             "catalog/account.yaml": ITEM.format(
                 name="account", title="Account", approval="", steps=ask, url=http_server.url
@@ -225,3 +237,26 @@ async def test_approvers_who_cannot_see_the_thread_are_asked_directly(bot: Runni
 
     await bot.twin.until(lambda: "is completed" in text_of(card))
     assert bot.twin.messages("@bob") == []
+
+
+async def test_changed_parameters_ask_again_and_go_on_when_approved(
+    bot: RunningBot, http_server: HttpServer
+) -> None:
+    http_server.answer("POST", "/queues", status=400, json={"error": "too small"}, times=1)
+    http_server.answer("POST", "/queues", json={"id": "q-1"})
+    alice = await bot.services.identity.actor("U0ALICE000")
+    view = await bot.engine.submit(
+        alice, Submission(parameters={}, item="queue", origin_channel="C0GENERAL0")
+    )
+    card = await bot.card(holding="is failed")
+
+    waits = await bot.engine.resume(alice, view.request_id, {"size": "large"})
+    assert "goes on once it is approved by team *platform*" in notices.goes_on(waits)
+    await bot.twin.until(lambda: "0 of 1 given" in text_of(card))
+    await bot.twin.until(lambda: "<!subteam^S0PLATFORM>" in bot.thread(card))
+    assert "is failed" in text_of(card)
+
+    await bot.twin.click("carol", card, "Approve")
+    await bot.twin.submit("carol", await bot.twin.view("carol", "approve_form"), {})
+    await bot.twin.until(lambda: "is completed" in text_of(card))
+    assert "large" in text_of(card)

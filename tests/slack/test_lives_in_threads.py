@@ -10,6 +10,7 @@ import pytest
 
 from bot.playground.workspace import Message
 from engine import RequestView, Submission
+from engine.instances.digests import send_digests
 from tests.support.eventually import eventually
 from tests.support.git import GitRepository
 from tests.support.http_server import HttpServer
@@ -191,6 +192,17 @@ async def test_the_home_shows_what_is_due_and_what_is_new(bot: RunningBot) -> No
     bot.twin.open_home("carol")
     admins = await bot.twin.eventually(lambda: bot.twin.home("carol"))
     assert "The last sync was completed" in text_of(admins)
+
+
+async def test_a_digest_tells_the_owner_what_is_due_and_opens_it(bot: RunningBot) -> None:
+    await made(bot, "orders")
+    await is_due(bot)
+    await send_digests(bot.engine._pool)
+
+    digest = await bot.card("@alice", "can be brought up to date")
+    assert "grow-database 1.0.0 (update)" in text_of(digest)
+    await bot.twin.click("alice", digest, "Choose")
+    assert "grow-database" in text_of(await bot.twin.view("alice", "operations"))
 
 
 async def test_the_check_is_the_first_reply_of_a_decommission(bot: RunningBot) -> None:
