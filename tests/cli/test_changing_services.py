@@ -242,3 +242,16 @@ async def test_an_order_is_cloned_with_other_values_where_they_are_given(
     assert (again["request_type"], again["instance_name"]) == ("create", "second")
     assert again["instance_id"] != "si-orders"
     assert http_server.requests("POST", "/create")[-1].json() == {"size": "large"}
+
+
+async def test_a_decommission_waits_for_what_is_cleaned_up_by_hand(
+    pao_service: CommandLine,
+) -> None:
+    waited = await pao_service.json(
+        "service", "decommission", "si-orders", "--wait", "--timeout", "5s", code=1
+    )
+    assert (waited["status"], waited["timed_out"]) == ("in_progress", True)
+    done = await pao_service.json("request", "resolve", waited["request_id"], "--wait")
+    assert done["status"] == "completed"
+    shown = await pao_service.json("service", "get", "si-orders")
+    assert shown["instance_state"] == "decommissioned"
