@@ -50,8 +50,8 @@ class StepApprovals:
                 rule,
                 key=key,
                 step=(running.id, context.step_id),
-                message=template.message,
-                fields=template.fields or (),
+                message=template.message and context.redacted(template.message),
+                fields=_redacted(context, template.fields or ()),
             )
             return await self._standing(connection, key)
 
@@ -94,6 +94,17 @@ class StepApprovals:
         }
         sensitive = frozenset(key for key, value in outputs.items() if any(references_in(value)))
         return Standing("approved", outputs=in_clear(outputs, clear), sensitive=sensitive)
+
+
+def _redacted(context: StepContext, value: Any) -> Any:
+    """Return JSON with secrets as dots: a question is kept, told and shown to many."""
+    if isinstance(value, str):
+        return context.redacted(value)
+    if isinstance(value, Mapping):
+        return {key: _redacted(context, inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(context, inner) for inner in value]
+    return value
 
 
 def outputs_of(decisions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -75,6 +75,20 @@ async def test_a_step_waits_without_a_lease_and_goes_on_with_what_was_filled_in(
     assert bench.steps.calls[-1][2].template == {"when": "tomorrow", "by": "U5"}
 
 
+async def test_a_question_that_names_a_secret_shows_dots_everywhere(bench: Workbench) -> None:
+    field = {"name": "why", "type": "string", "label": "Why {{ token }}?"}
+    request = await bench.request(
+        [agree(message="Rotate {{ token }}?", fields=[field])],
+        fields=[KEY],
+        parameters={"token": "s3cret-token"},
+    )
+    view = await waiting(bench, request)
+    assert (view.approvals[0].message or "").startswith("Rotate ")
+    assert "s3cret-token" not in str(view)
+    told = "SELECT string_agg(e::text, '') || (SELECT string_agg(a::text, '') FROM approvals a) FROM events e"
+    assert "s3cret-token" not in await bench.one(told)
+
+
 async def test_ten_thousand_looks_are_not_needed_a_decision_wakes_the_step(
     bench: Workbench,
 ) -> None:
