@@ -6,7 +6,8 @@
 
 With destruction, each Terraform step of a create that was ever begun gets a step that destroys its
 state, in reverse order. They are due once the last running step has ended; the request is aborted
-when the last of them has, whatever came of it, and a ticket lists what still stands.
+when the last of them has, whatever came of it, and a ticket lists what still stands. Members of a
+bundle that are done already go too, unless something outside the bundle needs them.
 """
 
 from __future__ import annotations
@@ -161,6 +162,16 @@ async def _destroy_first(
     tickets: dict[str, str | None],
 ) -> None:
     """Have the destroy steps run once nothing else does; the request is aborted after them."""
+    components = {step.component for step in undo if step.component is not None}
+    needed = await aborting.take_members(connection, row.id, components) if components else ()
+    if needed:
+        raise Conflict(
+            f"What request {row.request_id} made cannot be destroyed",
+            "; ".join(needed),
+            "Abort without it, and decommission the services that are not needed",
+            request_id=row.request_id,
+            code="needed",
+        )
     try:
         if row.status == "failed":
             await requests.change_status(connection, row.id, "resuming")

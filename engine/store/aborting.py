@@ -6,7 +6,7 @@ in_progress ──the last destroy step ended, whatever came of it──> aborte
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -33,6 +33,22 @@ async def note(
     await run(connection, _sql.note_abort, parameters)
 
 
+async def take_members(
+    connection: Connection, request_id: UUID, components: Collection[str]
+) -> list[str]:
+    """Have the members of these components, as far as they are done, on their way out.
+
+    Returns in words who needs them or works on them; then nothing is changed. The request is locked.
+    """
+    names = {"id": request_id, "components": list(components)}
+    await values(connection, _sql.hold_made, {"id": request_id})
+    # A statement of its own, after the locks: it sees what was committed before them.
+    needed: list[str] = await values(connection, _sql.needed_outside, names)
+    if not needed:
+        await values(connection, _sql.take_members, names)
+    return needed
+
+
 async def advance(connection: Connection, request_ids: Sequence[UUID]) -> set[UUID]:
     """Begin or end the clean-up of those requests that are being aborted; return those.
 
@@ -47,6 +63,7 @@ async def advance(connection: Connection, request_ids: Sequence[UUID]) -> set[UU
     if ended:
         names = {"ids": ended, "prefix": DESTROY_PREFIX}
         await run(connection, _sql.forget_destroyed, names)
+        await run(connection, _sql.forget_resources, {"ids": ended})
         await run(connection, _sql.ask_for_tickets, {"ids": ended})
     return begun | set(ended)
 

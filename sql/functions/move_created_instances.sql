@@ -22,7 +22,10 @@ BEGIN
     SELECT jsonb_object_agg(id, v_state_after) INTO v_states
     FROM service_instances
     WHERE (creation_request_id = p_request.id OR id = p_request.subject_instance_id)
-      AND instance_state = v_state_before;
+      AND (instance_state = v_state_before
+          -- A member that was done, and was destroyed with the rest (sql/queries/aborting.sql).
+          OR p_new_status = 'aborted' AND p_request.abort_tickets IS NOT NULL
+              AND instance_state = 'decommissioning');
     IF v_states IS NOT NULL THEN
         PERFORM set_instance_states(v_states, p_request.id);
         IF p_new_status = 'cancelled' THEN

@@ -3,6 +3,36 @@
 UPDATE service_requests SET abort_tickets = %(tickets)s, reason = %(reason)s, timeout_at = NULL
 WHERE id = %(id)s;
 
+-- name: hold_made
+-- Take the instances that a request made, members of a bundle among them.
+SELECT id FROM service_instances WHERE creation_request_id = %(id)s ORDER BY id FOR NO KEY UPDATE;
+
+-- name: needed_outside
+-- Who needs what a request made for these components, or is at work on it, in words; to be asked once it is held.
+SELECT dependent.instance_name || ' (' || dependent.instance_id || ') needs ' || made.instance_name
+FROM service_instances made
+JOIN bundle_instance_members m ON m.member_instance_id = made.id AND m.component_name = ANY (%(components)s)
+JOIN service_instance_dependencies d ON d.provider_instance_id = made.id AND d.is_required
+JOIN service_instances dependent ON dependent.id = d.dependent_instance_id
+WHERE made.creation_request_id = %(id)s AND dependent.creation_request_id IS DISTINCT FROM %(id)s
+  AND dependent.instance_state <> 'decommissioned'
+UNION
+SELECT 'request ' || r.request_id || ' is under way on ' || made.instance_name
+FROM service_instances made
+JOIN bundle_instance_members m ON m.member_instance_id = made.id AND m.component_name = ANY (%(components)s)
+JOIN service_requests r ON r.subject_instance_id = made.id
+    AND r.status IN ('submitted', 'validating', 'in_progress', 'resuming')
+WHERE made.creation_request_id = %(id)s
+ORDER BY 1;
+
+-- name: take_members
+-- Members that are done already and are destroyed now are on their way out: nothing new builds on them.
+SELECT set_instance_states(jsonb_object_agg(made.id, 'decommissioning'), %(id)s)
+FROM service_instances made
+JOIN bundle_instance_members m ON m.member_instance_id = made.id AND m.component_name = ANY (%(components)s)
+WHERE made.creation_request_id = %(id)s AND made.instance_state IN ('active', 'degraded')
+HAVING count(*) > 0;
+
 -- name: being_aborted
 -- Those of these requests that are being aborted.
 SELECT id FROM service_requests WHERE id = ANY (%(ids)s) AND abort_tickets IS NOT NULL;
@@ -31,6 +61,13 @@ UPDATE request_steps s SET resources = '[]'
 FROM request_steps gone
 WHERE gone.request_id = ANY (%(ids)s) AND gone.section = 'cleanup' AND gone.status = 'completed'
   AND s.request_id = gone.request_id AND gone.step_id = %(prefix)s || s.step_id;
+
+-- name: forget_resources
+-- Nor is it among what its members have.
+UPDATE service_instances made SET deployed_resources = resources_of_instance(made.id)
+FROM bundle_instance_members m
+WHERE made.creation_request_id = ANY (%(ids)s) AND m.member_instance_id = made.id
+  AND made.deployed_resources IS NOT NULL;
 
 -- name: end_aborted
 -- Abort requests whose clean-up has ended; return all that are being aborted.

@@ -392,7 +392,7 @@ WITH done AS MATERIALIZED (
     FROM service_requests r
     JOIN bundle_instance_members m ON m.bundle_instance_id = r.subject_instance_id
     JOIN service_instances si ON si.id = m.member_instance_id
-    WHERE r.id = ANY (%(ids)s) AND (r.request_type = 'create') IS TRUE
+    WHERE r.id = ANY (%(ids)s) AND (r.request_type = 'create') IS TRUE AND r.abort_tickets IS NULL
       AND si.creation_request_id = r.id AND si.instance_state = 'provisioning'
       AND NOT EXISTS (
           SELECT FROM request_steps s

@@ -63,7 +63,7 @@ async def request_bundle(
 ) -> RequestView:
     """Request a bundle."""
     wanted = Submission(parameters or {}, bundle=bundle, **more)
-    intake = Intake(bench.config, Cipher([KEY]), frozenset({"Scripted"}))
+    intake = Intake(bench.config, Cipher([KEY]), frozenset({"Scripted", "TerraformFile"}))
     async with transaction(bench.pool) as connection:
         request_id = await submit.submit(connection, intake, actor, wanted)
         return await views.view(connection, request_id)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine import Conflict
+from engine import Conflict, RequestView
 from engine.steps.base import Completed, Resource, StepContext, Waiting
+from tests.support.bundles import add_bundle, add_scripted, members, request_bundle
 from tests.support.engines import ALICE
 from tests.support.eventually import eventually
 from tests.support.operations import operate
@@ -148,3 +149,60 @@ async def test_a_second_abort_gives_the_destruction_up(bench: Workbench) -> None
     aborted = await bench.engine.abort(ALICE, request.request_id, "enough")
     assert aborted.status == "aborted"
     assert destroyed(bench) == []
+
+
+async def half_made_bundle(bench: Workbench) -> RequestView:
+    """A bundle whose database is active, and whose web server failed."""
+    await add_scripted(bench, "db", terraform("make-db"))
+    await add_scripted(bench, "web", terraform("make-web"))
+    web = {"name": "web", "catalog_item": "web", "dependencies": [{"on": "db", "name": "db"}]}
+    await add_bundle(bench.connection, "stack", [{"name": "db", "catalog_item": "db"}, web])
+    bench.script["make-db"] = [MADE]
+    bench.script["make-web"] = [fail(**PERMANENT), Completed()]
+    return await bench.run(await request_bundle(bench, "stack"))
+
+
+async def test_members_that_were_done_are_not_active_once_they_are_destroyed(
+    bench: Workbench,
+) -> None:
+    failed = await half_made_bundle(bench)
+    await bench.engine.abort(ALICE, failed.request_id, destroy=True)
+    assert (await members(bench))["db"]["state"] == "decommissioning"
+    assert (await bench.run(failed)).status == "aborted"
+    made = await members(bench)
+    assert {name: one["state"] for name, one in made.items()} == {"db": "failed", "web": "failed"}
+    assert made["db"]["resources"] == []
+    assert destroyed(bench) == ["make-web", "make-db"]
+
+
+async def test_members_stay_where_nothing_is_destroyed(bench: Workbench) -> None:
+    failed = await half_made_bundle(bench)
+    assert (await bench.engine.abort(ALICE, failed.request_id)).status == "aborted"
+    assert (await members(bench))["db"]["state"] == "active"
+
+
+async def test_what_something_outside_the_bundle_needs_is_not_destroyed(bench: Workbench) -> None:
+    failed = await half_made_bundle(bench)
+    shop = await bench.run(await bench.request([step("made")], item="shop"))
+    await bench.connection.execute(
+        "INSERT INTO service_instance_dependencies"
+        " (dependent_instance_id, provider_instance_id, dependency_type, dependency_name)"
+        " SELECT shop.id, db.id, 'data', 'db' FROM service_instances shop, service_instances db"
+        " WHERE shop.instance_id = %s AND db.instance_id = %s",
+        (shop.instance_id, (await members(bench))["db"]["id"]),
+    )
+    with pytest.raises(Conflict, match="cannot be destroyed") as refused:
+        await bench.engine.abort(ALICE, failed.request_id, destroy=True)
+    assert f"({shop.instance_id}) needs" in str(refused.value)
+    assert (await members(bench))["db"]["state"] == "active"
+    assert (await bench.view(failed)).status == "failed"
+
+
+async def test_what_is_being_changed_is_not_destroyed(bench: Workbench) -> None:
+    failed = await half_made_bundle(bench)
+    db = (await members(bench))["db"]["id"]
+    plan = {"targets": {"catalog_items": [{"name": "db"}]}}
+    update = await operate(bench, db, "update", ["resize"], plan=plan)
+    with pytest.raises(Conflict, match="cannot be destroyed") as refused:
+        await bench.engine.abort(ALICE, failed.request_id, destroy=True)
+    assert update.request_id in str(refused.value)
