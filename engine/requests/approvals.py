@@ -25,8 +25,8 @@ from engine.durations import parse_duration
 from engine.errors import Conflict, TemplateError
 from engine.events import NewEvent
 from engine.people.permissions import Subject, group_name
-from engine.requests.names import template_names
-from engine.requests.parameters import with_dots
+from engine.requests.names import fixed_of, shown_names
+from engine.requests.subject import COMPONENTS
 from engine.store import approvals, events
 from engine.store.approvals import ApprovalRow, NewApproval
 from engine.store.execution import ClaimedRequest
@@ -77,7 +77,7 @@ def due(
     rules: list[Rule] = []
     for component, section in sections(plan):
         required = section.get("required", True)
-        own = own_fields(changed, component)
+        own = own_fields(plan, changed, component)
         if own is not None and not condition_reads(required, own):
             continue
         if _is_required(required, request, component):
@@ -179,12 +179,19 @@ def rule_of(section: Mapping[str, Any], component: str | None) -> Rule:
     )
 
 
-def own_fields(changed: Collection[str] | None, component: str | None) -> Collection[str] | None:
-    """Return the changed fields as a component's templates name them."""
+def own_fields(
+    plan: Mapping[str, Any], changed: Collection[str] | None, component: str | None
+) -> Collection[str] | None:
+    """Return the changed fields as a component's templates name them.
+
+    What the bundle fixes has changed where it is made of what did.
+    """
     if changed is None or component is None:
         return changed
     prefix = f"{component}."
-    return {name.removeprefix(prefix) for name in changed if name.startswith(prefix)}
+    own = {name.removeprefix(prefix) for name in changed if name.startswith(prefix)}
+    fixed = fixed_of(plan, component)
+    return own | {name for name in fixed if reads(fixed[name], {*changed, COMPONENTS})}
 
 
 def subject_of(row: RequestRow, approval: ApprovalRow) -> Subject:
@@ -242,10 +249,13 @@ def _same(one: Rule, other: Rule) -> bool:
 def _is_required(required: Any, request: ClaimedRequest, component: str | None) -> bool:
     if isinstance(required, bool):
         return required
+    fixed = fixed_of(request.plan, component)
+    late = {name for name in fixed if reads(fixed[name], {COMPONENTS})}
     try:
-        return evaluate(str(required), with_dots(template_names(request, component)))
+        is_required = evaluate(str(required), shown_names(request, component))
     except TemplateError:
         return True  # what cannot be judged is asked
+    return is_required or condition_reads(required, late)
 
 
 def _are_read(template: Template, fields: Collection[str]) -> bool:

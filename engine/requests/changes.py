@@ -107,6 +107,9 @@ def _parts(row: RequestRow, changes: Changes) -> Iterator[_Part]:
         component, dot, field_name = name.partition(".")
         if planned and name == COMPONENTS and isinstance(value, Mapping):
             for one, values in value.items():
+                if not isinstance(values, Mapping):
+                    text = "This must hold values by their fields' names."
+                    refuse([FieldError(f"{COMPONENTS}.{one}", text, "wrong_type")])
                 by_part.setdefault(one, {}).update(values)
         elif dot and component in planned:
             by_part.setdefault(component, {})[field_name] = value
@@ -176,7 +179,7 @@ async def _sealed(
         else value
         for name, value in values.items()
     }
-    sealed, new = seal(fields, kept, intake.cipher, row.id, part.prefix)
+    sealed, new = seal(fields, kept, intake.cipher, row.id, prefix=part.prefix)
     await secrets.insert(connection, new)
     return sealed
 

@@ -26,8 +26,7 @@ from engine.errors import PaoError, Unavailable
 from engine.events import STEPS_CHANNEL
 from engine.requests import begin, decisions, limits
 from engine.requests.checks import WINDOW, CheckCall, checks_of, outside_window
-from engine.requests.names import template_names
-from engine.requests.parameters import with_dots
+from engine.requests.names import shown_names
 from engine.store import execution, gates, requests
 from engine.store.execution import ClaimedRequest
 from engine.store.gates import FactsRow, GateClaim
@@ -162,6 +161,5 @@ class Gates:
 def _rendered(call: CheckCall, request: ClaimedRequest) -> Mapping[str, Any] | None:
     if call.template is None:
         return None
-    names = with_dots(template_names(request, call.component))
-    template: Mapping[str, Any] = render(call.template, names)
+    template: Mapping[str, Any] = render(call.template, shown_names(request, call.component))
     return template

@@ -6,12 +6,16 @@ Secrets stand here as references; who needs them in clear puts that in (engine/e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from engine.catalog.options import DOCUMENT_KEYS
-from engine.requests.subject import COMPONENTS, component_outputs, subject_of
+from engine.errors import TemplateError
+from engine.requests.parameters import with_dots
+from engine.requests.subject import COMPONENTS, component_outputs, part_of, subject_of
 from engine.store.execution import ClaimedRequest
+from engine.templates import render
 
 
 def template_names(request: ClaimedRequest, component: str | None = None) -> dict[str, Any]:
@@ -34,6 +38,31 @@ def template_names(request: ClaimedRequest, component: str | None = None) -> dic
         "steps": subject.steps,
         "current_timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def shown_names(request: ClaimedRequest, component: str | None = None) -> dict[str, Any]:
+    """Return the same with secrets as dots, for what is judged or told before a step runs.
+
+    What a bundle fixes for a component follows from what the bundle's fields are now, whatever they
+    were when it was ordered; what cannot be told yet stays as it was.
+    """
+    names: dict[str, Any] = with_dots(template_names(request, component))
+    fixed = fixed_of(request.plan, component)
+    if not fixed or request.request_type != "create":
+        return names
+    bundle = with_dots(template_names(request))
+    known: dict[str, Any] = {}
+    for name, written in fixed.items():
+        with suppress(TemplateError):
+            known[name] = render(written, bundle)
+    asked = {one["name"]: one["value"] for one in names["parameters"]}
+    return {**names, **known, "parameters": listed({**asked, **known})}
+
+
+def fixed_of(plan: Mapping[str, Any], component: str | None) -> Mapping[str, Any]:
+    """Return the parameters that a bundle fixes for a component, as written."""
+    fixed: Mapping[str, Any] = (component and part_of(plan, component).get("parameters")) or {}
+    return fixed
 
 
 def listed(parameters: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -29,8 +29,7 @@ from engine.requests.acting import audited, held, wrong_status
 from engine.requests.approvals import Rule
 from engine.requests.changes import Changed, Changes, judge_changes
 from engine.requests.judging import Intake
-from engine.requests.names import template_names
-from engine.requests.parameters import with_dots
+from engine.requests.names import shown_names
 from engine.requests.tickets import drop_tickets
 from engine.results import Actor
 from engine.store import approvals, execution, requests
@@ -164,10 +163,10 @@ async def _ask_again(
         (rule, None, {}) for rule in rules.due(row.plan, request, changed.names)
     ]
     for step in await requests.steps_of(connection, row.id):
-        own = rules.own_fields(changed.names, step.component) or ()
+        own = rules.own_fields(row.plan, changed.names, step.component) or ()
         template = step.step_config.get("template") or {}
         if step.step_type == APPROVAL and step.status == "completed" and rules.reads(template, own):
-            rendered = render(template, with_dots(template_names(request, step.component)))
+            rendered = render(template, shown_names(request, step.component))
             asked.append((rules.rule_of(rendered, step.component), step, rendered))
     number = await approvals.count(connection, row.id)
     for rule, asking, rendered in asked:

@@ -87,7 +87,8 @@ async def test_a_components_parameters_are_changed_by_their_path(
     bundle = {"required_items": [db], "optional_items": []}
     await add_bundle(bench.connection, "shop", bundle, fields=[])
     view = await failed(bench, bundle="shop")
-    for wrong in ({"db.size": "huge"}, {"db.name": "mine"}, {"web.size": "small"}, {"sze": 1}):
+    wrong_ones = ({"db.size": "huge"}, {"db.name": "mine"}, {"web.size": "small"}, {"sze": 1})
+    for wrong in (*wrong_ones, {"components": {"db": 5}}):
         with pytest.raises(InvalidInput):
             await bench.engine.resume(ALICE, view.request_id, wrong)
     await bench.engine.resume(ALICE, view.request_id, {"db.size": "large"})
@@ -119,6 +120,46 @@ async def test_each_component_of_a_bundle_asks_by_its_own_rule_and_the_same_rule
     assert waits.status == "failed"
     assert waits.approvals[-1].message == "two.size: small, now large"
     assert (await bench.engine.approve(CAROL, free.request_id)).status == "in_progress"
+
+
+STAGE = {"name": "stage", "type": "string"}
+
+
+async def staged(bench: Workbench, server: HttpServer, **fixed: str) -> None:
+    """Put a bundle into service that fixes what its item's approval depends on."""
+    server.answer("POST", "/db", status=422)
+    made = automation([sending(server, "db", stage="{{ stage }}")])
+    rule = {"approvers": [{"user": "U5"}], "required": "stage == 'prod' and size == 'large'"}
+    await add_item(bench.connection, fields=[STAGE, SIZE], fulfillment=made, approval=rule)
+    await add_item(bench.connection, "app", fields=[SIZE], fulfillment=made)
+    items = [
+        {"name": "db", "catalog_item": "database", "parameters": fixed},
+        {"name": "app", "catalog_item": "app"},
+    ]
+    bundle = {"required_items": items, "optional_items": []}
+    await add_bundle(bench.connection, "shop", bundle, fields=[{**STAGE, "name": "where"}])
+
+
+async def test_what_a_bundle_fixes_is_approved_as_it_becomes_not_as_it_was(
+    bench: Workbench, http_server: HttpServer
+) -> None:
+    await staged(bench, http_server, stage="{{ where }}")
+    large = {"db": {"enabled": True, "parameters": {"size": "large"}}}
+    free = await failed(bench, bundle="shop", parameters={"where": "test"}, components=large)
+    assert not free.approvals
+    waits = await bench.engine.resume(ALICE, free.request_id, {"where": "prod"})
+    assert (waits.status, [one.status for one in waits.approvals]) == ("failed", ["waiting"])
+    small = await failed(bench, bundle="shop", parameters={"where": "prod"})
+    waits = await bench.engine.resume(ALICE, small.request_id, {"db.size": "large"})
+    assert (waits.status, [one.status for one in waits.approvals]) == ("failed", ["waiting"])
+
+
+async def test_a_condition_on_what_is_not_known_yet_asks(
+    bench: Workbench, http_server: HttpServer
+) -> None:
+    await staged(bench, http_server, stage="{{ components['app'].outputs.stage }}")
+    view = await bench.engine.submit(ALICE, Submission({}, bundle="shop"))
+    assert (view.status, [one.component for one in view.approvals]) == ("submitted", ["db"])
 
 
 async def test_values_of_a_document_that_is_gone_cannot_be_changed(
