@@ -18,22 +18,26 @@ from engine.catalog.documents import (
     Dependency,
     load_presentation,
 )
-from engine.catalog.fields import AnyField, BaseField
+from engine.catalog.fields import AnyField, BaseField, SecretField
 from engine.catalog.options import DOCUMENT_KEYS
 from engine.catalog.suggest import did_you_mean
 from engine.catalog.values import Checked, FieldError
 from engine.catalog.versions import satisfies
 from engine.errors import Conflict, NotFound, TemplateError, quoted
 from engine.people.permissions import Action, Denied, document_subject, may
+from engine.redaction import Redactor
 from engine.requests import dependencies
+from engine.requests.approvals import reads
 from engine.requests.judging import (
     Form,
     Intake,
+    Judged,
     JudgedComponent,
     judge_form,
     refuse_unknown_steps,
     steps_of,
 )
+from engine.requests.parameters import texts_in
 from engine.results import Actor, Submission
 from engine.store.pool import Connection
 from engine.store.submission import StoredDocument
@@ -215,6 +219,17 @@ def fixed_values(
             if value is not None:
                 known[name] = value
     return known, frozenset(late), errors
+
+
+def made_of_secrets(one: JudgedComponent, bundle: Judged) -> frozenset[str]:
+    """Return the fixed parameters that hold one of the bundle's secrets, in fields for anything."""
+    secret = {spec.name for spec in bundle.fields if isinstance(spec, SecretField)}
+    redactor = Redactor(text for name in secret for text in texts_in(bundle.values.get(name)))
+    return frozenset(
+        name
+        for name, written in one.component.parameters.items()
+        if reads(written, secret) and redactor.holds_secret(one.values.get(name))
+    )
 
 
 def providers_of(written: Any) -> tuple[str, ...]:

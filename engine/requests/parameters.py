@@ -87,13 +87,16 @@ def seal(
     values: Mapping[str, Any],
     cipher: Cipher,
     request_id: UUID,
+    *,
     prefix: str = "",
+    also: Collection[str] = (),
 ) -> tuple[dict[str, Any], list[EncryptedValue]]:
     """Return the values with secrets replaced by references, and the ciphertexts to keep.
 
-    `prefix`: `<component>.` for the values of a bundle's component.
+    `prefix`: `<component>.` for the values of a bundle's component. `also`: fields that hold a
+    secret without being one.
     """
-    secret = {field.name for field in fields if isinstance(field, SecretField)}
+    secret = {field.name for field in fields if isinstance(field, SecretField)}.union(also)
     sealed: dict[str, Any] = {}
     kept: list[EncryptedValue] = []
     for name, value in values.items():

@@ -36,6 +36,7 @@ from engine.foreign_json import clean_text
 from engine.people.directory import personal_team
 from engine.requests import bundles, decommission, items, operations, targets
 from engine.requests.begin import begin
+from engine.requests.components import made_of_secrets
 from engine.requests.digest import digest_of
 from engine.requests.judging import (
     Intake,
@@ -268,7 +269,12 @@ def _sealed(
     sealed: Sealed = {None: own}
     for key, one in judged.components.items():
         sealed[key], more = seal(
-            one.fields, one.values, intake.cipher, request_id, prefix=f"{key}."
+            one.fields,
+            one.values,
+            intake.cipher,
+            request_id,
+            prefix=f"{key}.",
+            also=made_of_secrets(one, judged),
         )
         kept += more
     return sealed, kept

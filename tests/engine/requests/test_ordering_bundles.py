@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine import Conflict, InvalidInput, NotFound, RequestView, StaleForm, Submission
+from engine.results import SECRET_DOTS
 from tests.support.engines import (
     ADMIN,
     ALICE,
@@ -186,6 +187,28 @@ async def test_secrets_of_components_are_sealed_and_shown_as_dots(bench: Workben
     assert "first-secret" not in dump
     assert "second-secret" not in dump
     assert await bench.one("SELECT count(*) FROM encrypted_values") == 3
+
+
+async def test_a_secret_that_a_bundle_puts_into_another_field_is_kept_as_a_secret(
+    bench: Workbench,
+) -> None:
+    await catalog(bench)
+    await add_item(bench.connection, fields=[NAME, {"name": "dsn", "type": "string"}])
+    fixed = {"name": "{{ solution }}", "dsn": "pg://app:{{ admin_password }}@{{ solution }}"}
+    own = [*OWN, {"name": "admin_password", "type": "secret"}]
+    bundle = {"required_items": [{**DB, "parameters": fixed}]}
+    await add_bundle(bench.connection, "shop", bundle, fields=own)
+    # What happens to be the same text in another field stays what it is: conditions read it.
+    given = {"solution": "orders", "admin_password": "orders"}
+    view = await order(bench, parameters={**given, "admin_password": "first-secret"})
+    assert view.parameters["components"]["db"] == {"name": "orders", "dsn": SECRET_DOTS}
+    everywhere = (
+        "SELECT string_agg(r::text, '') || (SELECT string_agg(i::text, '') FROM service_instances i)"
+        " || (SELECT string_agg(e::text, '') FROM events e) FROM service_requests r"
+    )
+    assert "first-secret" not in await bench.one(everywhere)
+    same = await order(bench, parameters=given)
+    assert same.parameters["components"]["db"]["name"] == "orders"
 
 
 async def test_each_components_values_are_judged_by_its_own_fields(bench: Workbench) -> None:
