@@ -5,7 +5,6 @@
 --
 -- A completed upgrade is not offered again in the same version; an update can be repeated.
 --
--- Planned for its arguments each time: one instance and a hundred thousand need different plans.
 CREATE OR REPLACE FUNCTION judge_operations(p_instance_ids UUID[], p_document_ids UUID[])
 RETURNS TABLE (
     instance_id UUID,
@@ -25,10 +24,20 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    WITH instance AS (
-        SELECT si.id, si.instance_state, si.catalog_version,
-            coalesce(si.catalog_item_id, si.catalog_bundle_id) AS document_id
+    WITH instance AS MATERIALIZED (
+        SELECT si.id, coalesce(si.catalog_item_id, si.catalog_bundle_id) AS document_id, si.catalog_version,
+            CASE WHEN si.instance_state NOT IN ('active', 'degraded')
+                    THEN 'the instance is ' || si.instance_state
+                WHEN busy.id IS NOT NULL THEN 'request ' || busy.request_id || ' is under way'
+            END AS reason,
+            EXISTS (
+                SELECT FROM eligible_operations done
+                WHERE done.instance_id = si.id AND done.eligibility_status = 'completed'
+                  AND done.operation_type = 'upgrade'
+            ) AS was_upgraded
         FROM service_instances si
+        LEFT JOIN service_requests busy ON busy.subject_instance_id = si.id
+            AND busy.status IN ('submitted', 'validating', 'in_progress', 'resuming')
         WHERE si.id = ANY (p_instance_ids)
             OR (si.catalog_item_id = ANY (p_document_ids) OR si.catalog_bundle_id = ANY (p_document_ids))
                 AND si.instance_state <> 'decommissioned'
@@ -46,35 +55,36 @@ BEGIN
         SELECT id, name, slug FROM catalog_items UNION ALL SELECT id, name, slug FROM catalog_bundles
     ), fit AS MATERIALIZED (
         SELECT in_use.document_id, in_use.catalog_version, t.kind, t.operation_id,
-            bool_or(version_is_inside(semver_key(in_use.catalog_version), t.comparators)) AS fits,
-            string_agg(t.version_range, ' || ' ORDER BY t.version_range) AS version_range
+            CASE WHEN NOT bool_or(version_is_inside(semver_key(in_use.catalog_version), t.comparators))
+                THEN 'version ' || in_use.catalog_version || ' is outside '
+                    || string_agg(t.version_range, ' || ' ORDER BY t.version_range)
+            END AS unfit
         FROM (SELECT DISTINCT document_id, catalog_version FROM instance) AS in_use
         JOIN document d ON d.id = in_use.document_id
         JOIN operation_targets t ON t.target_name IN (d.name, d.slug)
         GROUP BY 1, 2, 3, 4
-    ), judged AS (
-        SELECT i.id AS instance_id, o.*, CASE
-            WHEN done.instance_id IS NOT NULL THEN 'this version of the upgrade was completed'
-            WHEN o.lifecycle = 'retired' THEN 'the operation is retired'
-            WHEN i.instance_state NOT IN ('active', 'degraded') THEN 'the instance is ' || i.instance_state
-            WHEN busy.id IS NOT NULL THEN 'request ' || busy.request_id || ' is under way'
-            WHEN NOT fit.fits THEN 'version ' || i.catalog_version || ' is outside ' || fit.version_range
-        END AS reason, done.instance_id IS NOT NULL AS is_completed
-        FROM instance i
-        JOIN fit ON fit.document_id = i.document_id AND fit.catalog_version = i.catalog_version
-        JOIN operation o ON o.kind = fit.kind AND o.id = fit.operation_id
-        LEFT JOIN eligible_operations done ON done.instance_id = i.id
-            AND done.operation_type = o.kind AND o.kind = 'upgrade'
-            AND done.operation_name = o.name AND done.operation_version = o.version
-            AND done.eligibility_status = 'completed'
-        LEFT JOIN service_requests busy ON busy.subject_instance_id = i.id
-            AND busy.status IN ('submitted', 'validating', 'in_progress', 'resuming')
+    ), offer AS MATERIALIZED (
+        SELECT fit.document_id, fit.catalog_version, o.kind::varchar, o.name, o.version::varchar, o.description,
+            o.destructive, o.downtime_required, o.estimated_duration,
+            CASE WHEN o.lifecycle = 'retired' THEN 'the operation is retired' END AS retired,
+            fit.unfit
+        FROM fit JOIN operation o ON o.kind = fit.kind AND o.id = fit.operation_id
     )
-    SELECT instance_id, kind::varchar, name, version::varchar, description, destructive,
-        downtime_required, estimated_duration,
+    SELECT instance_id, kind, name, version, description, destructive, downtime_required,
+        estimated_duration,
         (CASE WHEN is_completed THEN 'completed' WHEN reason IS NOT NULL THEN 'ineligible'
             ELSE 'eligible' END)::varchar,
-        reason
-    FROM judged;
+        CASE WHEN is_completed THEN 'this version of the upgrade was completed' ELSE reason END
+    FROM (
+        SELECT i.id AS instance_id, o.*, coalesce(o.retired, i.reason, o.unfit) AS reason,
+            i.was_upgraded AND o.kind = 'upgrade' AND EXISTS (
+                SELECT FROM eligible_operations done
+                WHERE done.instance_id = i.id AND done.eligibility_status = 'completed'
+                  AND done.operation_type = 'upgrade' AND done.operation_name = o.name
+                  AND done.operation_version = o.version
+            ) AS is_completed
+        FROM instance i
+        JOIN offer o ON o.document_id = i.document_id AND o.catalog_version = i.catalog_version
+    ) AS judged;
 END;
 $$;
