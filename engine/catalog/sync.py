@@ -46,7 +46,7 @@ from engine.errors import ConfigurationError, PaoError
 from engine.results import SyncReport
 from engine.store import catalog as store
 from engine.store.catalog_rows import LastSync, SyncEnd
-from engine.store.pool import Connection
+from engine.store.pool import Connection, retried_on_conflict
 
 Trigger = Literal["command", "start", "interval", "cli", "webhook"]
 
@@ -188,8 +188,9 @@ class _Run:
         documents = await store.documents(self._connection)
         return Before({row.path: row for row in rows}, documents, everything=not self._counts())
 
+    @retried_on_conflict
     async def _write(self, commit: str, outcome: Digest) -> SyncReport:
-        """Put everything of a commit into service at once."""
+        """Put everything of a commit into service at once; submissions hold documents meanwhile."""
         report = replace(
             await asyncio.to_thread(_report, commit, self._last, outcome),
             repository_url=self._mirror.url,

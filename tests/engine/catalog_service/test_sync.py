@@ -17,7 +17,7 @@ from engine.config import EngineConfig
 from engine.errors import ConfigurationError
 from engine.results import SyncReport
 from engine.store.listen import listen
-from engine.store.pool import Connection
+from engine.store.pool import Connection, connect
 from tests.support.eventually import eventually
 from tests.support.founding_rows import Rows
 from tests.support.git import GitRepository
@@ -605,6 +605,40 @@ async def test_of_two_syncs_at_once_one_does_the_work(catalog: Catalog) -> None:
         await catalog.value("SELECT count(*) FROM catalog_sync_status WHERE status = 'running'")
         == 0
     )
+
+
+async def test_a_sync_that_deadlocks_with_a_submission_is_written_once_more(
+    catalog: Catalog, dsn: str, connection: Connection
+) -> None:
+    await catalog.commit({"set.yaml": bundle("set", "one")})
+    async with await connect(dsn) as submission:
+        # Who asked last is not the one that gives way.
+        await submission.execute("SET deadlock_timeout = '1h'")
+        await submission.execute("BEGIN")
+        await _hold(submission, "items", "one")
+        gone_and_changed = {"set.yaml": None, "one.yaml": item("one", "1.1.0")}
+        syncing = asyncio.create_task(catalog.commit(gone_and_changed))
+        await eventually(lambda: _sync_waits(connection))
+        await _hold(submission, "bundles", "set")
+        await submission.execute("COMMIT")
+    report = await syncing
+    assert (report.status, report.error_message) == ("completed", None)
+    assert await catalog.active() == {"one": "1.1.0"}
+
+
+async def _hold(connection: Connection, kind: str, name: str) -> None:
+    """Hold a document as a submission does."""
+    statement = f"SELECT FROM catalog_{kind} WHERE name = %s FOR SHARE"
+    await connection.execute(statement.encode(), (name,))
+
+
+async def _sync_waits(connection: Connection) -> bool:
+    cursor = await connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity"
+        " WHERE application_name = 'pao-sync' AND wait_event_type = 'Lock')"
+    )
+    (waits,) = await cursor.fetchone() or (False,)
+    return bool(waits)
 
 
 async def test_a_sync_whose_process_died_is_closed_by_the_next(
