@@ -140,6 +140,8 @@ class StepView:
     """Outputs that `resolve` must be given."""
     waits_for_take_over: bool = False
     """Whether the worker that ran it is gone, and no other has taken it over yet."""
+    rehearsal: Mapping[str, Json] | None = None
+    """Of a dry run: {runs, template, plan, problem, note, waits_for} (engine/execution/rehearsal.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -586,6 +588,8 @@ class Submission:
     origin_channel: str | None = None
     at: datetime | None = None
     dry_run: bool = False
+    dry_run_seconds: float | None = None
+    """How long a dry run looks ahead at most; None: as long as that is usually good for."""
     request_type: RequestType = "create"
     instance: str | None = None
     """External id of the instance that a day-2 request is about; may be shortened."""

@@ -110,8 +110,7 @@ class RunContext:
     @property
     def instance_id(self) -> str | None:
         """External id of the instance: a component's own."""
-        member = self.request.members.get(self.claim.component or "")
-        return member.instance_id if member else self.request.instance_id
+        return self.request.instance_of(self.claim.component)
 
     @property
     def catalog_commit(self) -> str | None:
@@ -121,8 +120,7 @@ class RunContext:
     @property
     def destructive(self) -> bool:
         """Whether the document was declared destructive."""
-        makes_or_ends = self.request_type in ("create", "decommission")
-        return bool(self.request.plan.get("destructive", makes_or_ends))
+        return self.request.is_destructive
 
     @property
     def work_dir(self) -> Path:

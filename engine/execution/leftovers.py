@@ -1,5 +1,7 @@
 """Leftovers: the folders of attempts whose worker was killed before it could remove them.
 
+A dry run that was killed leaves a folder too; no dry run is as old as those that go.
+
 Only the folder of an attempt that ended a while ago goes: the next attempt of its step may still look
 there for what the killed one left running. What no attempt of this database is known by is not ours.
 """
@@ -8,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -28,8 +32,14 @@ def attempts_folder(data_dir: Path) -> Path:
     return data_dir / "attempts"
 
 
+def rehearsals_folder(data_dir: Path) -> Path:
+    """Return where each look ahead of a dry run has a folder of its own."""
+    return data_dir / "rehearsals"
+
+
 async def sweep(pool: Pool, data_dir: Path) -> int:
     """Remove the folders that killed workers left behind; return how many."""
+    await asyncio.to_thread(_remove_old, rehearsals_folder(data_dir))
     parent = attempts_folder(data_dir)
     found = await asyncio.to_thread(_folders, parent)
     if not found:
@@ -41,6 +51,16 @@ async def sweep(pool: Pool, data_dir: Path) -> int:
     if ended:
         log.info("leftovers_removed", count=len(ended))
     return len(ended)
+
+
+def _remove_old(parent: Path) -> None:
+    if not parent.is_dir():
+        return
+    oldest = time.time() - KEPT_FOR.total_seconds()
+    for one in parent.iterdir():
+        with suppress(FileNotFoundError):  # it was removed by who made it
+            if one.stat().st_mtime < oldest:
+                shutil.rmtree(one, ignore_errors=True)
 
 
 def _folders(parent: Path) -> list[UUID]:

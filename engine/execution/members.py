@@ -8,7 +8,7 @@ the member (deployment_parameters) by the transaction that writes what became of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -48,14 +48,19 @@ def judge(
     bundle: Mapping[str, Any],
     clear: Mapping[UUID, Any],
     cipher: Cipher,
+    *,
+    late: Collection[str] = (),
 ) -> Judged:
     """Return a component's parameters. `bundle`: what templates of fixed parameters see, in clear.
 
+    `late`: fixed parameters whose values are not known yet; they are left out.
     Raises StepFailed (permanent) naming the parameters that cannot be taken.
     """
     asked = asked_of(request, component)
-    fixed = part_of(request.plan, component).get("parameters") or {}
-    fields = load_presentation(part_of(request.plan, component)["presentation"]).all_fields
+    written = part_of(request.plan, component).get("parameters") or {}
+    fixed = {name: value for name, value in written.items() if name not in late}
+    every = load_presentation(part_of(request.plan, component)["presentation"]).all_fields
+    fields = [field for field in every if field.name not in late]
     redactor = Redactor(text for value in clear.values() for text in texts_in(value))
     values = in_clear(asked, clear)
     if fixed:

@@ -6,12 +6,12 @@ with the scope, because everything that the step says must be redacted by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from engine.execution.members import Judged, judge
+from engine.execution.members import judge
 from engine.requests.names import listed, template_names
 from engine.requests.parameters import in_clear, references_in, texts_in
 from engine.requests.subject import part_of
@@ -105,10 +105,12 @@ def build_scope(
     *,
     component: str | None = None,
     holds_secrets: bool = True,
+    late: Collection[str] = (),
 ) -> RunScope:
     """Return what the templates of a request's steps see.
 
-    `holds_secrets` is False where nothing in the request refers to a secret.
+    `holds_secrets` is False where nothing in the request refers to a secret. `late`: parameters that
+    a bundle fixes for the component, whose values are not known yet.
     Raises SecretUnreadable, and StepFailed where a bundle fixes what its component cannot take.
     """
     clear = {
@@ -122,15 +124,9 @@ def build_scope(
         names = in_clear(names, clear)
     member = None
     if component is not None and request.request_type == "create":
-        judged = _judged(request, component, clear, cipher)
+        bundle = in_clear(template_names(request), clear)
+        judged = judge(request, component, bundle, clear, cipher, late=late)
         names |= {**judged.values, "parameters": listed(judged.values)}
         member = judged.kept
     names["secrets"] = secret_scope
     return RunScope(names, secret_scope, clear, member)
-
-
-def _judged(
-    request: ClaimedRequest, component: str, clear: Mapping[UUID, Any], cipher: Cipher
-) -> Judged:
-    bundle = in_clear(template_names(request), clear)
-    return judge(request, component, bundle, clear, cipher)

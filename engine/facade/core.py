@@ -14,6 +14,7 @@ from engine.catalog.repository import Mirror
 from engine.checks.registry import build_checks
 from engine.config import EngineConfig
 from engine.errors import NotFound
+from engine.execution.rehearsal import Rehearsals
 from engine.execution.run import Surroundings
 from engine.outbound import Outbound
 from engine.people.permissions import Action, Denied, may, refusal
@@ -84,7 +85,7 @@ class Core:
             await self._sources.stop()
         if "_services" in self.__dict__:
             await self._services.outbound.stop()
-        for name in ("_services", "_sources", "_surroundings", "_systems"):
+        for name in ("_services", "_sources", "_surroundings", "_systems", "_rehearsals"):
             self.__dict__.pop(name, None)
         if self._is_open:
             self._is_open = False
@@ -172,6 +173,10 @@ class Core:
             public_url=self.config.public_url,
             outage_seconds=self.config.database_outage.total_seconds(),
         )
+
+    @cached_property
+    def _rehearsals(self) -> Rehearsals:
+        return Rehearsals(self._surroundings)
 
     @cached_property
     def _sources(self) -> OptionSources:

@@ -14,6 +14,7 @@ from engine.catalog.options import Asking, source_of
 from engine.catalog.values import FieldError
 from engine.dispatch.drive import OnChange, drive, watch
 from engine.errors import InvalidInput, Unreachable
+from engine.execution.rehearsal import SECONDS, PlannedRequest, read_plan
 from engine.facade.core import Core, T, T_co, named
 from engine.instances import operations
 from engine.people.permissions import Action
@@ -64,17 +65,42 @@ class RequestVerbs(Core):
             return list(refused.errors)
 
     async def submit(self, actor: Actor, submission: Submission) -> RequestView:
-        """Make a request, once by its key; a dry run gives what it would be and keeps nothing."""
+        """Make a request, once by its key; a dry run gives what it would be and do, and keeps nothing."""
+        if submission.dry_run:
+            return await self._rehearsed(actor, submission)
 
         async def write(connection: Connection, intake: Intake) -> RequestView:
-            target = await operations.target_of(connection, actor, submission)
-            request_id = await submit.submit(connection, intake, actor, submission, target)
-            view = await views.view(connection, request_id)
-            if submission.dry_run:
-                await connection.rollback()
-            return view
+            return await views.view(
+                connection, await self._write(connection, intake, actor, submission)
+            )
 
         return await self._judged(actor, write)
+
+    async def _write(
+        self, connection: Connection, intake: Intake, actor: Actor, submission: Submission
+    ) -> UUID:
+        target = await operations.target_of(connection, actor, submission)
+        return await submit.submit(connection, intake, actor, submission, target)
+
+    async def _rehearsed(self, actor: Actor, submission: Submission) -> RequestView:
+        """Write the request, take it back, and say what its steps would do."""
+
+        async def read(
+            connection: Connection, intake: Intake
+        ) -> tuple[RequestView, PlannedRequest]:
+            request_id = await self._write(connection, intake, actor, submission)
+            view = await views.view(connection, request_id)
+            planned = await read_plan(connection, request_id)
+            await connection.rollback()
+            return view, planned
+
+        view, planned = await self._judged(actor, read)
+        if any(step.attempts for step in view.steps):  # the key's first request, and under way
+            return view
+        seconds = submission.dry_run_seconds
+        found = await self._rehearsals.rehearse(planned, SECONDS if seconds is None else seconds)
+        steps = [replace(step, rehearsal=found[step.step_id]) for step in view.steps]
+        return replace(view, steps=steps)
 
     async def request(self, actor: Actor, request_id: str) -> RequestView:
         """Return a request by its id, which may be shortened, as of one moment."""

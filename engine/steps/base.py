@@ -12,9 +12,11 @@ for what the earlier try left behind before it makes anything.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
+
+from engine.errors import StepFailed
 
 Json = Any
 """A JSON value: None, bool, int, Decimal, str, list or dict of the same."""
@@ -54,6 +56,18 @@ class Waiting:
 
 
 Outcome = Completed | Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a step would change: {add, change, destroy}, None where that cannot be found out, with the reason why.
+
+    `refusal`: what keeps the step from doing it.
+    """
+
+    changes: Mapping[str, int] | None
+    why_unknown: str | None = None
+    refusal: StepFailed | None = None
 
 
 class StepContext(Protocol):
@@ -153,3 +167,11 @@ class StepType(Protocol):
 
     async def cancel(self, context: StepContext) -> None:
         """End what still runs outside, as far as it can be ended."""
+
+
+@runtime_checkable
+class Foresees(Protocol):
+    """A step type that can tell, for a dry run, what a step would change. It changes nothing, anywhere."""
+
+    async def foresee(self, context: StepContext) -> Foreseen:
+        """Look ahead, until cancelled. Raises StepFailed where the step would fail."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -39,11 +40,41 @@ def read_template(model: type[Model], template: Any, what: str = "The step's tem
     try:
         return model.model_validate(dict(template))
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
-        raise StepFailed(
-            "invalid_template",
-            f"{what} cannot be used: {'; '.join(problems)}",
-            details={"problems": problems},
-            kind="permanent",
-        ) from None
+        raise _unusable(what, _findings(error)) from None
+
+
+def judge_template(
+    model: type[BaseModel],
+    template: Any,
+    what: str = "The step's template",
+    *,
+    late: Collection[str],
+) -> None:
+    """Raise as `read_template`; `late` names the keys whose values are known only when the step runs.
+
+    They, and what holds for the template as a whole, are not judged.
+    """
+    try:
+        model.model_validate(dict(template))
+    except ValidationError as error:
+        known = [
+            one
+            for one in _findings(error)
+            if not late or (one["loc"] and one["loc"][0] not in late)
+        ]
+        if known:
+            raise _unusable(what, known) from None
+
+
+def _findings(error: ValidationError) -> Sequence[Any]:
+    return error.errors(include_url=False, include_input=False, include_context=False)
+
+
+def _unusable(what: str, found: Sequence[Any]) -> StepFailed:
+    problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
+    return StepFailed(
+        "invalid_template",
+        f"{what} cannot be used: {'; '.join(problems)}",
+        details={"problems": problems},
+        kind="permanent",
+    )

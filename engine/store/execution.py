@@ -81,6 +81,17 @@ class ClaimedRequest:
     past_steps: Mapping[str | None, Mapping[str, Any]] = field(default_factory=dict)
     """Of a decommission: what the steps of all that was done before gave, by component and name."""
 
+    @property
+    def is_destructive(self) -> bool:
+        """Whether its document was declared so; what makes or ends an instance always is."""
+        makes_or_ends = self.request_type in ("create", "decommission")
+        return bool(self.plan.get("destructive", makes_or_ends))
+
+    def instance_of(self, component: str | None) -> str | None:
+        """Return the external id of the instance that a step is about: a component's own."""
+        member = self.members.get(component or "")
+        return member.instance_id if member else self.instance_id
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimedMember:

@@ -50,6 +50,7 @@ class Program:
     folder: Path
     environment: Mapping[str, str]
     log: Log
+    grace: float = INTERRUPT_GRACE
 
     async def run(self, *arguments: str, pass_fds: Sequence[int] = ()) -> Finished:
         """Run a command, its output going to the log; cancelled, it is ended first."""
@@ -80,12 +81,12 @@ class Program:
         try:
             process = await asyncio.shield(starting)
         except asyncio.CancelledError:
-            await _end(await starting, self.folder)
+            await _end(await starting, self.folder, self.grace)
             raise
         try:
             yield process
         except BaseException:
-            await _end(process, self.folder)
+            await _end(process, self.folder, self.grace)
             raise
         finally:
             _kill_group(process.pid)
@@ -141,7 +142,7 @@ class Program:
             await self.log(text)
 
 
-async def _end(process: asyncio.subprocess.Process, folder: Path) -> None:
+async def _end(process: asyncio.subprocess.Process, folder: Path, grace: float) -> None:
     """Interrupt once and wait; whoever cancels a second time does not want to wait."""
     if process.returncode is not None:
         return
@@ -149,7 +150,7 @@ async def _end(process: asyncio.subprocess.Process, folder: Path) -> None:
     with suppress(ProcessLookupError):
         process.send_signal(signal.SIGINT)
     try:
-        async with asyncio.timeout(INTERRUPT_GRACE):
+        async with asyncio.timeout(grace):
             await process.wait()
     except TimeoutError:
         pass

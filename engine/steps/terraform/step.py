@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from engine.errors import ConfigurationError, StepFailed
 from engine.foreign_json import parse_json
-from engine.steps.base import Completed, Outcome, StepContext, Waiting
+from engine.steps.base import Completed, Foreseen, Outcome, StepContext, Waiting
 from engine.steps.services import StepServices
 from engine.steps.templates import read_template
 from engine.steps.terraform.environment import (
@@ -35,7 +35,7 @@ from engine.steps.terraform.module import (
 from engine.steps.terraform.orphans import end_orphans
 from engine.steps.terraform.plan import Plan, read_drift, read_plan
 from engine.steps.terraform.plugin_cache import plugin_cache
-from engine.steps.terraform.process import CHUNK, Finished, Program
+from engine.steps.terraform.process import CHUNK, INTERRUPT_GRACE, Finished, Program
 from engine.steps.terraform.state import read_outputs, read_resources
 from engine.steps.terraform.template import TerraformTemplate, workspace_name
 
@@ -55,7 +55,13 @@ LARGEST_DOCUMENT = 64 << 20
 
 COMMON = ("-input=false", "-no-color")
 LOCKING = (*COMMON, f"-lock-timeout={LOCK_TIMEOUT}")
+UNLOCKED = (*COMMON, "-lock=false")
 PLAN_FILE = "plan.tfplan"
+
+LOOK_GRACE = 1.0
+"""Seconds that a terraform which changes nothing has to end: there is nothing to save."""
+
+NOTHING = Plan((), {}, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class TerraformFile:
         """Plan and apply. Called again after any death it goes on from what the state holds."""
         async with self._attempt(context) as attempt:
             await self._init(attempt)
+            await _select_workspace(attempt)
             try:
                 plan = await _plan(attempt)
             except StepFailed:
@@ -119,6 +126,7 @@ class TerraformFile:
         """
         async with self._attempt(context) as attempt:
             await self._init(attempt)
+            await _select_workspace(attempt)
             arguments = ("-json", *LOCKING, "-refresh-only", f"-out={PLAN_FILE}")
             finished = await attempt.program.run("plan", *arguments)
             if is_locked(finished):
@@ -126,9 +134,37 @@ class TerraformFile:
             _check("plan", finished)
             return read_drift(await _document(attempt.program, "show", "-json", PLAN_FILE))
 
-    @asynccontextmanager
-    async def _attempt(self, context: StepContext) -> AsyncIterator[_Attempt]:
+    async def foresee(self, context: StepContext) -> Foreseen:
+        """Plan against the state as it is, without a lock; what has none is planned on an empty one."""
+        try:
+            find_binary(self._services.terraform_bin)
+        except StepFailed as missing:
+            return Foreseen(None, why_unknown=str(missing))
         template = read_template(TerraformTemplate, context.template)
+        if context.request_type != "create":
+            async with self._attempt(context, template, grace=LOOK_GRACE) as attempt:
+                await self._init(attempt)
+                if await _has_workspace(attempt):
+                    await _select_workspace(attempt)
+                    return await _foreseen(attempt)
+                if attempt.destroys:
+                    return Foreseen(NOTHING.summary())
+        empty = {"type": "local", "path": str(context.work_dir / "empty.tfstate")}
+        template = template.model_copy(update={"backend_config": empty})
+        async with self._attempt(context, template, grace=LOOK_GRACE) as attempt:
+            await self._init(attempt)
+            await _select_workspace(attempt)
+            return await _foreseen(attempt)
+
+    @asynccontextmanager
+    async def _attempt(
+        self,
+        context: StepContext,
+        template: TerraformTemplate | None = None,
+        *,
+        grace: float = INTERRUPT_GRACE,
+    ) -> AsyncIterator[_Attempt]:
+        template = template or read_template(TerraformTemplate, context.template)
         binary = find_binary(self._services.terraform_bin)
         workspace = workspace_name(template, context)
         source = module_source(template, self._services.terraform_module_allow)
@@ -150,7 +186,7 @@ class TerraformFile:
                 self._services.export_module,
             )
             environment = child_environment(folders, mark, self._plugins, pg_dsn)
-            program = Program(binary, folders.root, environment, context.log)
+            program = Program(binary, folders.root, environment, context.log, grace)
             yield _Attempt(context, template, source, workspace, program)
         finally:
             await asyncio.to_thread(remove_folders, folders)
@@ -160,7 +196,6 @@ class TerraformFile:
         async with plugin_cache(self._plugins) as lock:
             _check("init", await program.run("init", "-json", *COMMON, pass_fds=(lock,)))
         await write_outputs(program.folder, attempt.source)
-        await _select_workspace(attempt)
 
     async def _state_address(self, template: TerraformTemplate) -> str | None:
         """Return where PAO keeps states; None where the document names another backend."""
@@ -194,21 +229,57 @@ async def _select_workspace(attempt: _Attempt) -> None:
     _check("workspace select", finished)
 
 
+async def _has_workspace(attempt: _Attempt) -> bool:
+    """Whether the workspace is there; makes none."""
+    finished = await attempt.program.read(
+        "workspace", "list", "-no-color", largest=LARGEST_DOCUMENT
+    )
+    _check("workspace list", finished)
+    listed = finished.output.decode("utf-8", "replace").splitlines()
+    return attempt.workspace in {line.removeprefix("*").strip() for line in listed}
+
+
 async def _plan(attempt: _Attempt) -> Plan | None:
     """Plan into a file and judge it; None where somebody else has the state's lock."""
-    context, program = attempt.context, attempt.program
+    plan = await _planned(attempt, LOCKING)
+    if plan is None:
+        return None
+    await attempt.context.tell("step.plan", plan.summary())
+    _refuse(attempt, plan)
+    return plan
+
+
+async def _foreseen(attempt: _Attempt) -> Foreseen:
+    """Plan without the lock, and say what would become of the plan."""
+    try:
+        plan = await _planned(attempt, UNLOCKED) or NOTHING
+    except StepFailed:
+        if not (attempt.destroys and await _is_empty(attempt.program)):
+            raise
+        plan = NOTHING
+    try:
+        _refuse(attempt, plan)
+    except StepFailed as refusal:
+        return Foreseen(plan.summary(), refusal=refusal)
+    return Foreseen(plan.summary())
+
+
+async def _planned(attempt: _Attempt, locking: Sequence[str]) -> Plan | None:
+    program = attempt.program
     destroy = ("-destroy",) if attempt.destroys else ()
-    arguments = ("-json", *LOCKING, "-detailed-exitcode", f"-out={PLAN_FILE}", *destroy)
+    arguments = ("-json", *locking, "-detailed-exitcode", f"-out={PLAN_FILE}", *destroy)
     finished = await program.run("plan", *arguments)
     if is_locked(finished):
         return None
     _check("plan", finished, accepted=(0, 2))
-    plan = read_plan(await _document(program, "show", "-json", PLAN_FILE))
-    await context.tell("step.plan", plan.summary())
-    if not context.destructive and not attempt.destroys:
+    return read_plan(await _document(program, "show", "-json", PLAN_FILE))
+
+
+def _refuse(attempt: _Attempt, plan: Plan) -> None:
+    """Raise StepFailed where the plan does what the document was not declared to do."""
+    if not attempt.context.destructive and not attempt.destroys:
         plan.refuse_destruction()
         plan.refuse_other_module(attempt.source.address)
-    return plan
 
 
 async def _apply(attempt: _Attempt) -> bool:
@@ -249,7 +320,7 @@ async def _is_empty(program: Program) -> bool:
 
 
 async def _nothing_to_destroy(attempt: _Attempt) -> Completed:
-    plan = Plan((), {}, None)
+    plan = NOTHING
     await attempt.context.tell("step.plan", plan.summary())
     await attempt.context.log("The state is empty: there is nothing to destroy\n")
     evidence = {"plan": plan.summary(), "variables": {}, "workspace": attempt.workspace}
