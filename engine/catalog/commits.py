@@ -76,10 +76,6 @@ class Commits:
             do="Check the name; in a shallow clone, fetch the commit first",
         )
 
-    def is_ancestor(self, old: str, new: str) -> bool:
-        """Whether `new` has `old` in its history; False after the history was rewritten."""
-        return self.has(old) and self._holds("merge-base", "--is-ancestor", old, new)
-
     def documents(self, commit: str, roots: Sequence[str] = ()) -> dict[str, TreeEntry]:
         """Return every file of the commit by path; with `roots` those in these folders alone.
 

@@ -352,15 +352,6 @@ def infer_kind(raw: Mapping[str, Any], path: str = "") -> Kind:
     return "UpgradeItem" if heavy or "upgrades" in PurePosixPath(path).parts[:-1] else "UpdateItem"
 
 
-def load_document(raw: Mapping[str, Any], path: str = "") -> Document:
-    """Read a document from plain data whose own types are expanded already.
-
-    Raises pydantic.ValidationError; the validator turns that into findings (engine/catalog/shape).
-    """
-    kind = infer_kind(raw, path)
-    return MODELS[kind].model_validate({**raw, "kind": kind})
-
-
 def load_presentation(raw: Mapping[str, Any]) -> Presentation | BundlePresentation:
     """Read the `presentation` of a stored document."""
     model = BundlePresentation if "bundle_fields" in raw else Presentation

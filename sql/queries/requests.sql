@@ -193,13 +193,6 @@ ORDER BY a.attempt_number, l.chunk;
 -- Tell whoever listens that there is something to look at.
 SELECT pg_notify(%(channel)s, '');
 
--- name: request_outputs
--- What the completed steps of a request gave, later steps over earlier ones.
-SELECT coalesce(jsonb_object_agg(output.key, output.value ORDER BY s.position), '{}')
-FROM request_steps s CROSS JOIN LATERAL jsonb_each(s.outputs) AS output
-WHERE s.request_id = %(request_id)s AND s.section = 'automation' AND s.status = 'completed'
-  AND jsonb_typeof(s.outputs) = 'object';
-
 -- name: waiting_for
 -- Requests that wait for a person: approvals that they may still give, their open tickets and failures.
 WITH due AS (
