@@ -16,7 +16,7 @@ CHECKS: Final[Kind[PreExecutionCheck]] = Kind(
     {
         "verify_target_compatibility": "engine.requests.checks:TargetCompatibility",
         "validate_maintenance_window": "engine.requests.checks:MaintenanceWindow",
-        "check_backup_status": "engine.requests.backups:BackupStatus",
+        "check_backup_status": "engine.checks.backup:BackupStatus",
     },
 )
 

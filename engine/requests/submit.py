@@ -37,7 +37,7 @@ from engine.people.directory import personal_team
 from engine.requests import bundles, decommission, items, operations, targets
 from engine.requests.begin import begin
 from engine.requests.components import made_of_secrets
-from engine.requests.digest import digest_of
+from engine.requests.idempotency import digest_of
 from engine.requests.judging import (
     Intake,
     Judged,
