@@ -318,8 +318,18 @@ def _element(kind: str | int, value: Any, index: int) -> Any:
             readable = isinstance(item, str) and bool(item)
             return {"name": known, "catalog_item": item if readable else "unreadable"}
         case "catalog_items":
-            return {"name": known, "version_range": "*"}
+            return {"name": known, "version_range": "*", **_target_parameters(value)}
     return None
+
+
+def _target_parameters(value: Any) -> dict[str, list[str]]:
+    """Return the parameters that a broken target names: templates may use them all the same."""
+    lists = {key: value.get(key) for key in ("required_parameters", "optional_parameters")}
+    return {
+        key: [name for name in names if isinstance(name, str) and name]
+        for key, names in lists.items()
+        if isinstance(names, list)
+    }
 
 
 def _repair(data: Any, path: Path) -> Path:

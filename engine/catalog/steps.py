@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
@@ -283,6 +283,11 @@ def everything_before(graph: Mapping[str, Sequence[str]], name: str) -> frozense
 
 def find_cycle(graph: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
     """Return one cycle as the names along it, the first repeated at the end; None without one."""
+    return next(find_cycles(graph), None)
+
+
+def find_cycles(graph: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]]:
+    """Yield cycles as `find_cycle` returns one, no name in two of them; each name is met once."""
     done: set[str] = set()
     for start in graph:
         path: dict[str, None] = {}
@@ -295,8 +300,12 @@ def find_cycle(graph: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
                     done.add(path.popitem()[0])
             elif name in path:
                 names = tuple(path)
-                return (*names[names.index(name) :], name)
+                cycle = names[names.index(name) :]
+                yield (*cycle, name)
+                done.update(cycle)
+                for one in cycle:
+                    del path[one]
+                del stack[-len(cycle) :]
             elif name not in done and name in graph:
                 path[name] = None
                 stack.append(iter(graph[name]))
-    return None

@@ -22,7 +22,7 @@ from engine.catalog.documents import (
 )
 from engine.catalog.fields import InstanceField, SecretField
 from engine.catalog.findings import Path
-from engine.catalog.steps import find_cycle
+from engine.catalog.steps import find_cycles
 from engine.catalog.values import check_values
 from engine.catalog.versions import VersionError, parse_range, parse_version
 from engine.templates import has_template
@@ -191,8 +191,7 @@ def _check_bundle(subject: Subject, document: CatalogBundle, catalog: Catalog) -
     graph = component_graph(bundle)
     for name in graph:
         graph[name] = tuple(other for other in graph[name] if other != name)
-    cycle = find_cycle(graph)
-    if cycle is not None:
+    for cycle in find_cycles(graph):
         path = next(path for path, component in placed if component.key == cycle[0])
         message = f"the components {' -> '.join(cycle)} wait for each other"
         subject.error("cycle", path, message)
@@ -369,8 +368,7 @@ def _check_circles(subjects: Iterable[Subject], catalog: Catalog) -> None:
             other = f"{provider.document.kind}:{provider.document.slug}"
             graph[key] = (*graph.get(key, ()), other)
             places.setdefault(key, (subject, ("dependencies", index, "catalog_item")))
-    cycle = find_cycle(graph)
-    if cycle is not None:
+    for cycle in find_cycles(graph):
         subject, path = places[cycle[0]]
         names = [name.partition(":")[2] for name in cycle]
         subject.error("cycle", path, f"the items {' -> '.join(names)} depend on each other")

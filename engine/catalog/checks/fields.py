@@ -20,7 +20,7 @@ from engine.catalog.moments import (
     parse_moment,
     parse_time,
 )
-from engine.catalog.steps import find_cycle
+from engine.catalog.steps import find_cycles
 from engine.catalog.value_schema import schema_problems
 from engine.catalog.value_types import Refused, Surroundings, check_value
 from engine.errors import InvalidInput
@@ -141,12 +141,10 @@ def _typed(value: Any) -> tuple[bool, Any]:
 
 def _check_circles(subject: Subject, placed: Sequence[Placed]) -> None:
     graph = {s.name: tuple(s.conditional.names()) for _, s in placed if s.conditional is not None}
-    cycle = find_cycle(graph)
-    if cycle is None:
-        return
-    path = next(path for path, spec in placed if spec.name == cycle[0])
-    message = f"the conditions {' -> '.join(cycle)} depend on each other"
-    subject.error("cycle", (*path, "conditional"), message)
+    for cycle in find_cycles(graph):
+        path = next(path for path, spec in placed if spec.name == cycle[0])
+        message = f"the conditions {' -> '.join(cycle)} depend on each other"
+        subject.error("cycle", (*path, "conditional"), message)
 
 
 _PAIRS: Final = (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from engine.catalog import fields as f
 from engine.catalog.checks.subject import Subject
 from engine.catalog.conditions import same
@@ -44,6 +47,25 @@ def _check_access(subject: Subject, access: Access) -> None:
         if not limit.fields and limit.max_active is None:
             subject.error("missing-key", (*path, "fields"), "a limit narrows fields or max_active")
         _check_limited_fields(subject, path, limit)
+    _check_limits_together(subject, access.limits or ())
+
+
+def _check_limits_together(subject: Subject, limits: Sequence[Limit]) -> None:
+    """Check that several limits for one team leave it something: they hold together."""
+    left: dict[tuple[str, str], list[Any]] = {}
+    for index, limit in enumerate(limits):
+        for name, values in (limit.fields or {}).items():
+            emptied = []
+            for group in dict.fromkeys((*(limit.teams or ()), *(limit.usergroups or ()))):
+                before = left.get((group, name))
+                now = [v for v in values if before is None or any(same(v, one) for one in before)]
+                left[group, name] = now
+                if before and values and not now:
+                    emptied.append(group)
+            if emptied:
+                message = f"with the limits before, no value of {name!r} is left for {emptied[0]}"
+                place = ("access", "limits", index, "fields", name)
+                subject.error("empty-limit", place, message)
 
 
 def _check_limited_fields(subject: Subject, path: Path, limit: Limit) -> None:

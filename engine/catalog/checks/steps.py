@@ -12,9 +12,12 @@ from engine.catalog.checks.fields import check_fields, check_json_path
 from engine.catalog.checks.subject import ANY_STEP, Known, Subject
 from engine.catalog.documents import Automation, Fulfillment
 from engine.catalog.findings import Path
+from engine.catalog.scalars import describe
+from engine.catalog.suggest import closest
 from engine.catalog.tickets import EmailTemplate, PluginManual, WebhookTemplate
-from engine.durations import format_duration
+from engine.durations import ALLOWED, format_duration, parse_duration
 from engine.regexps import compile_pattern
+from engine.templates import has_template
 
 RESERVED_OUTPUTS = frozenset({"approved_by"})
 
@@ -60,10 +63,50 @@ def _check_automation(subject: Subject, path: Path, automation: Automation, know
         place = (*path, "pre_execution_checks", index)
         if call.check not in known.checks:
             subject.unknown("unknown-check", place, "check", call.check, known.checks)
-        elif call.check == "check_backup_status" and call.template is None:
-            message = "check_backup_status has nothing to ask and will fail: no backup provider"
-            subject.warn("no-backup-provider", place, message)
+        elif call.check == "check_backup_status":
+            _check_backup(subject, place, call.template)
     check_steps(subject, path, automation.steps, known)
+
+
+BACKUP_KEYS = ("url", "json_path", "max_age")
+
+
+def _check_backup(subject: Subject, place: Path, template: Mapping[str, Any] | None) -> None:
+    """Check what the backup check asks (engine.checks.backup reads it when it is asked)."""
+    if template is None:
+        message = "check_backup_status has nothing to ask and will fail: no backup provider"
+        subject.warn("no-backup-provider", place, message)
+        return
+    path = (*place, "template")
+    for key in template.keys() - set(BACKUP_KEYS):
+        subject.error(
+            "unknown-key",
+            (*path, key),
+            f"unknown key {key!r}",
+            allowed=", ".join(BACKUP_KEYS),
+            suggestion=closest(key, BACKUP_KEYS),
+            at_key=True,
+        )
+    if "url" not in template:
+        subject.error("missing-key", (*path, "url"), "'url' is missing")
+    for key in ("url", "json_path"):
+        if not isinstance(template.get(key, ""), str):
+            message = f"a text is needed, found {describe(template[key])}"
+            subject.error("wrong-type", (*path, key), message, allowed="a text")
+            return
+    if "url" in template:
+        check_url(subject, (*path, "url"), template["url"])
+    check_json_path(subject, (*path, "json_path"), template.get("json_path"))
+    _check_age(subject, (*path, "max_age"), template.get("max_age"))
+
+
+def _check_age(subject: Subject, path: Path, age: Any) -> None:
+    if age is None or (isinstance(age, str) and has_template(age)):
+        return
+    try:
+        parse_duration(age)
+    except ValueError as error:
+        subject.error("invalid-duration", path, str(error), allowed=ALLOWED)
 
 
 def check_steps(subject: Subject, path: Path, steps: Sequence[s.BaseStep], known: Known) -> None:
@@ -90,8 +133,7 @@ def _check_cycle(subject: Subject, places: Sequence[Path], steps: Sequence[s.Bas
         name: tuple(other for other in others if other != name)
         for name, others in s.step_graph(steps).items()
     }
-    cycle = s.find_cycle(graph)
-    if cycle is not None:
+    for cycle in s.find_cycles(graph):
         index = next(i for i, step in enumerate(steps) if step.name == cycle[0])
         message = f"the steps {' -> '.join(cycle)} wait for each other"
         subject.error("cycle", (*places[index], "depends_on"), message)
@@ -178,7 +220,8 @@ def _check_verification(
         subject.error("unfit-verification", (*path, "type"), message, allowed=allowed)
     if isinstance(check, v.ResponseBody):
         check_json_path(subject, (*path, "json_path"), check.json_path)
-        if len({"expected", "matches"} & check.model_fields_set) != 1:
+        given = [key for key in ("expected", "matches") if subject.source.has((*path, key))]
+        if len(given) != 1:
             message = "response_body has one of expected and matches"
             subject.error("conflicting-keys", (*path, "expected"), message)
     if isinstance(check, v.HttpProbe):

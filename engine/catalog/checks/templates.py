@@ -17,7 +17,7 @@ from engine.catalog.checks.scope import (
     with_steps,
 )
 from engine.catalog.checks.subject import Known, Subject
-from engine.catalog.documents import CatalogBundle, CatalogItem, UpdateItem, UpgradeItem
+from engine.catalog.documents import Automation, CatalogBundle, CatalogItem, UpdateItem, UpgradeItem
 from engine.catalog.fields import Condition, MultiselectField, SelectionField
 from engine.catalog.findings import Path
 from engine.catalog.suggest import closest
@@ -28,8 +28,9 @@ _SECRET_PLACES: Final = "step templates, headers of manual templates, headers of
 READ_BY_THE_ENGINE: Final = frozenset({"maintenance_window"})
 """Fields that mean something by their name: not before when the work may begin."""
 
+_PARTS: Final = ("steps", "components")
 _HEADERS: Final = "headers"
-_STATEMENT_BODIES: Final = frozenset({"body"})
+_BODY: Final = "body"
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class _Place:
     secrets: bool = False
     secret_headers: bool = False
     statements: bool = False
+    statement_body: bool = False
     order: _Order | None = None
     """The steps or components of which not all come before this place."""
     here: str = ""
@@ -67,15 +69,17 @@ class _Walk:
 
     subject: Subject
     used: set[str] = field(default_factory=set)
+    is_whole: bool = True
+    """Whether every template could be read, so that `used` is all that is used."""
 
     def tree(self, path: Path, place: _Place) -> None:
         """Check every text below a place of the document."""
         for where, text in _templates(path, _at(self.subject.source.data, path)):
-            headers = _HEADERS in where[len(path) :]
-            statements = place.statements or bool(_STATEMENT_BODIES & set(where[len(path) :]))
+            key = where[len(path)] if len(where) > len(path) else None
+            statements = place.statements or (place.statement_body and key == _BODY)
             template = self._read(where, text, statements=statements)
             if template is not None:
-                secrets = place.secrets or (place.secret_headers and headers)
+                secrets = place.secrets or (place.secret_headers and key == _HEADERS)
                 self._references(where, template, place, secrets=secrets)
 
     def condition(self, path: Path, text: object, place: _Place) -> None:
@@ -97,6 +101,7 @@ class _Walk:
             return None
 
     def _complain(self, path: Path, error: TemplateError) -> None:
+        self.is_whole = False
         if isinstance(error, UnknownName):
             allowed = ", ".join(sorted(error.known))
             suggestion = closest(error.name, error.known)
@@ -128,8 +133,10 @@ class _Walk:
         self, path: Path, chain: tuple[str | int, ...], index: int, inside: Mapping[str, Any]
     ) -> None:
         name = str(chain[index])
+        if index == 0 and name not in _PARTS and _may_be_lost(self.subject):
+            return
         before = ".".join(map(str, chain[:index]))
-        if index == 0 and name in ("steps", "components"):
+        if index == 0 and name in _PARTS:
             message = f"{name} cannot be named here"
         elif index == 0:
             message = f"there is no name {name!r} here"
@@ -210,6 +217,7 @@ def _fulfillment_templates(
     steps: Sequence[s.BaseStep] = ()
     path: Path
     if fulfillment.automation is not None:
+        _checks_before(walk, ("fulfillment", "automation"), fulfillment.automation, scope)
         steps = fulfillment.automation.steps
         _sequence(walk, ("fulfillment", "automation"), steps, scope, outputs)
     after = with_steps(scope, steps, outputs)
@@ -223,7 +231,16 @@ def _fulfillment_templates(
         automation = fulfillment.decommission.automation
         if automation is not None:
             path = ("fulfillment", "decommission", "automation")
+            _checks_before(walk, path, automation, down)
             _sequence(walk, path, automation.steps, down, outputs)
+
+
+def _checks_before(walk: _Walk, path: Path, automation: Automation, scope: Scope) -> None:
+    """Check what the checks before the first step ask: no step has run then."""
+    place = _Place({name: inside for name, inside in scope.items() if name != "steps"})
+    for index, call in enumerate(automation.pre_execution_checks):
+        if call.template is not None:
+            walk.tree((*path, "pre_execution_checks", index, "template"), place)
 
 
 _ENDING: Final = {"version": ANY, "outputs": ANY, "parameters": ANY}
@@ -243,8 +260,14 @@ def _sequence(
     seen = {**scope, "steps": {**earlier, **own}}
     for index, step in enumerate(steps):
         here = (*path, "steps", index)
-        is_ticket = step.type == "JiraTicket"
-        place = _Place(seen, secrets=True, statements=is_ticket, order=order, here=step.name)
+        place = _Place(
+            seen,
+            secrets=True,
+            statements=isinstance(step, s.JiraStep),
+            statement_body=isinstance(step, s.HttpStep),
+            order=order,
+            here=step.name,
+        )
         walk.tree((*here, "template"), place)
         if step.verification:
             after = _Place(seen, order=order, here=step.name, sees_itself=True)
@@ -271,12 +294,23 @@ def _target_parameters(document: CatalogItem | UpdateItem | UpgradeItem) -> Iter
 
 def _warn_unused(walk: _Walk) -> None:
     """Warn of fields that nothing uses; a look at `parameters` uses all."""
-    if "parameters" in walk.used:
+    if "parameters" in walk.used or not walk.is_whole:
         return
     for path, spec in walk.subject.placed:
         if spec.name not in walk.used and spec.name not in READ_BY_THE_ENGINE:
             message = f"no template uses the field {spec.name!r}"
             walk.subject.warn("unused-field", (*path, "name"), message)
+
+
+def _may_be_lost(subject: Subject) -> bool:
+    """Whether names may be missing because what declares them could not be read."""
+    presentation = subject.document.presentation
+    if presentation.all_fields == () and not presentation.model_fields_set:
+        return True
+    broken = subject.shape.broken
+    return any(part[0] == "presentation" and len(part) <= 2 for part in broken) or bool(
+        broken & {("targets",), ("targets", "catalog_items")}
+    )
 
 
 def _note_condition(walk: _Walk, condition: Condition) -> None:

@@ -1,0 +1,222 @@
+"""What the validator says at places where one fault hides another, or where one would be two."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from engine.catalog.layout import Layout
+from engine.catalog.validation import validate_set
+
+BASE = """\
+name: x
+version: 1.0.0
+owner: o
+description: d
+presentation: {fields: [{name: size, type: string}]}
+fulfillment:
+  manual: {system: email, template: {to: a@b.example, subject: "{{ size }}"}}
+"""
+GET = 'type: HttpGet, template: {url: "https://api.example.com/"}'
+ITEM = """\
+name: db
+version: 1.0.0
+owner: o
+description: d
+presentation: {fields: [{name: size, type: string}]}
+fulfillment: {manual: {system: email, template: {to: a@b.example, subject: "{{ size }}"}}}
+"""
+
+
+def found(text: str) -> list[tuple[str, str]]:
+    own = set(re.findall(r"^(\w+):", text, re.MULTILINE))
+    parts = re.split(r"^(?=\w+:)", BASE, flags=re.MULTILINE)
+    whole = "".join(part for part in parts if part and part.split(":")[0] not in own) + text
+    files = {"catalog/c/db.yaml": ITEM.encode(), "catalog/c/x.yaml": whole.encode()}
+    return [(f.code, f.path) for f in validate_set(files, Layout()).findings]
+
+
+def manual(section: str) -> str:
+    return f"fulfillment: {{manual: {section}}}\n"
+
+
+def automation(*steps: str, checks: str = "[]") -> str:
+    return (
+        'fulfillment:\n  manual: {system: email, template: {to: a@b.example, subject: "{{ size }}"}}\n'
+        f"  automation: {{pre_execution_checks: {checks}, steps: [{', '.join(steps)}]}}\n"
+    )
+
+
+URL = 'url: "https://tickets.example.com/{{ size }}"'
+
+
+@pytest.mark.parametrize(
+    ("section", "place"),
+    [
+        (
+            f'{{system: webhook, template: {{{URL}, body: {{headers: {{a: "{{{{ secrets.a }}}}"}}}}}}}}',
+            "body.headers.a",
+        ),
+        (
+            '{system: jira, template: {project: P, issue_type: T, summary: "{{ size }}",'
+            ' custom_fields: {headers: "{{ secrets.a }}"}}}',
+            "custom_fields.headers",
+        ),
+    ],
+)
+def test_a_ticket_holds_no_secret_whatever_its_keys_are_called(section: str, place: str) -> None:
+    expected = ("secret-not-allowed", f"fulfillment.manual.template.{place}")
+    assert found(manual(section)) == [expected]
+
+
+def test_the_headers_of_a_ticket_s_call_may_name_secrets() -> None:
+    section = f'{{system: webhook, template: {{{URL}, headers: {{a: "{{{{ secrets.a }}}}"}}}}}}'
+    assert found(manual(section)) == []
+
+
+STATEMENT = '"{% if size %}a{% endif %}"'
+
+
+@pytest.mark.parametrize(
+    ("step", "place"),
+    [
+        (
+            f"type: TerraformFile, template: {{module_source: modules/m, variables: {{body: {STATEMENT}}}}}",
+            "variables.body",
+        ),
+        (
+            f'type: HttpPost, template: {{url: "https://a.example.com/", headers: {{body: {STATEMENT}}}}}',
+            "headers.body",
+        ),
+    ],
+)
+def test_statements_stand_in_bodies_of_calls_and_nowhere_else(step: str, place: str) -> None:
+    expected = ("invalid-template", f"fulfillment.automation.steps[0].template.{place}")
+    assert found(automation(f"{{name: a, {step}}}")) == [expected]
+
+
+def test_bodies_of_calls_and_texts_of_issues_may_have_statements() -> None:
+    call = f'{{name: a, type: HttpPut, template: {{url: "https://a.example.com/", body: {{k: {STATEMENT}}}}}}}'
+    issue = f"{{name: b, type: JiraTicket, template: {{project: P, issue_type: T, summary: {STATEMENT}}}}}"
+    assert found(automation(call, issue)) == []
+
+
+CHECK = "fulfillment.automation.pre_execution_checks[0]"
+
+
+@pytest.mark.parametrize(
+    ("template", "code", "place"),
+    [
+        ('url: "https://b.example.com/{{ sise }}"', "unknown-name", "url"),
+        ('url: "https://b.example.com/{{ secrets.a }}"', "secret-not-allowed", "url"),
+        ('url: "https://b.example.com/{{ steps.a.outputs.b }}"', "unknown-name", "url"),
+        ("url: ftp://b.example.com/", "invalid-url", "url"),
+        ('url: "https://b.example.com/", json_path: "$..["', "invalid-jsonpath", "json_path"),
+        ('url: "https://b.example.com/", max_age: 1x', "invalid-duration", "max_age"),
+        ('url: "https://b.example.com/", max_aeg: 1h', "unknown-key", "max_aeg"),
+        ("max_age: 1h", "missing-key", "url"),
+    ],
+)
+def test_what_a_backup_check_asks_is_checked(template: str, code: str, place: str) -> None:
+    checks = f"[{{check: check_backup_status, template: {{{template}}}}}]"
+    text = automation(f"{{name: a, {GET}}}", checks=checks)
+    assert found(text) == [(code, f"{CHECK}.template.{place}")]
+
+
+def test_a_backup_check_that_can_be_asked_is_in_order() -> None:
+    template = '{url: "https://b.example.com/{{ size }}", json_path: $.at, max_age: 24h}'
+    text = automation(
+        f"{{name: a, {GET}}}", checks=f"[{{check: check_backup_status, template: {template}}}]"
+    )
+    assert found(text) == []
+
+
+def test_every_circle_of_steps_is_told() -> None:
+    steps = [
+        f"{{name: {name}, depends_on: {other}, {GET}}}"
+        for name, other in (("a", "b"), ("b", "c"), ("c", "b"), ("d", "e"), ("e", "d"))
+    ]
+    places = [
+        path.partition("steps")[2] for code, path in found(automation(*steps)) if code == "cycle"
+    ]
+    assert places == ["[1].depends_on", "[3].depends_on"]
+
+
+def test_every_circle_of_conditions_is_told() -> None:
+    fields = ", ".join(
+        f"{{name: {name}, type: string, conditional: {{field: {other}, value: v}}}}"
+        for name, other in (("size", "b"), ("b", "size"), ("c", "d"), ("d", "c"))
+    )
+    codes = [code for code, _ in found(f"presentation: {{fields: [{fields}]}}\n")]
+    assert codes.count("cycle") == 2
+
+
+def limits(*each: str) -> str:
+    options = "presentation: {fields: [{name: size, type: selection, oneof: [s, m, l]}]}\n"
+    return f"{options}access: {{limits: [{', '.join(each)}]}}\n"
+
+
+def test_limits_that_leave_a_team_nothing_are_an_error() -> None:
+    first, second = "{teams: [a], fields: {size: [s]}}", "{teams: [b, a], fields: {size: [m, l]}}"
+    assert found(limits(first, second)) == [("empty-limit", "access.limits[1].fields.size")]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "{teams: [b], fields: {size: [m]}}",
+        "{teams: [a], fields: {size: [s, m]}}",
+        "{teams: [a], max_active: 1}",
+    ],
+)
+def test_limits_that_leave_something_are_in_order(second: str) -> None:
+    assert found(limits("{teams: [a], fields: {size: [s]}}", second)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("presentation: {feilds: []}\n", ("unknown-key", "presentation.feilds")),
+        ("presentation: {fields: {}}\n", ("wrong-type", "presentation.fields")),
+        ("presentation: {}\n", ("missing-key", "presentation.fields")),
+        ("presentation: []\n", ("wrong-type", "presentation")),
+    ],
+)
+def test_fields_that_cannot_be_read_are_not_missed_by_templates(
+    text: str, fault: tuple[str, str]
+) -> None:
+    assert found(text) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("target", "fault"),
+    [
+        ("{name: db, required_parameters: [size]}", ("missing-key", "version_range")),
+        (
+            '{name: db, version_range: ">2 <1", optional_parameters: [size]}',
+            ("impossible-range", "version_range"),
+        ),
+    ],
+)
+def test_parameters_of_a_broken_target_are_not_missed_by_templates(
+    target: str, fault: tuple[str, str]
+) -> None:
+    text = f"presentation: {{fields: []}}\ntargets: {{catalog_items: [{target}]}}\n"
+    assert found(text) == [(fault[0], f"targets.catalog_items[0].{fault[1]}")]
+
+
+def test_targets_that_cannot_be_read_are_not_missed_by_templates() -> None:
+    text = "presentation: {fields: []}\ntargets: {catalog_items: []}\n"
+    assert found(text) == [("too-short", "targets.catalog_items")]
+
+
+def test_a_pattern_that_cannot_be_used_is_still_the_one_of_two() -> None:
+    check = 'verification: {type: response_body, json_path: $.a, matches: "(?=a)"}'
+    place = "fulfillment.automation.steps[0].verification.matches"
+    assert found(automation(f"{{name: a, {GET}, {check}}}")) == [("invalid-regexp", place)]
+
+
+def test_fields_of_a_template_that_cannot_be_read_are_not_called_unused() -> None:
+    section = '{system: email, template: {to: a@b.example, subject: "{{ size | uper }}"}}'
+    assert found(manual(section)) == [("unknown-filter", "fulfillment.manual.template.subject")]
