@@ -9,4 +9,6 @@
                   gates with checks, windows, limits
     goes on       recovery with changes, by_hand, manual, ending; acting is around each verb
     is told       views, approval_views, aftermath, waiting; tickets, reminders
+
+Rows are read and written by engine/store, a module a group of tables.
 """
