@@ -98,8 +98,10 @@ class TicketWebhooks:
         system, found = self._sender.ticket(payload)
         if isinstance(found, int) and not isinstance(found, bool):
             found = str(found)
-        if not isinstance(found, str) or not 0 < len(found) <= LONGEST_TICKET_ID or "\0" in found:
+        if not isinstance(found, str) or not 0 < len(found) <= LONGEST_TICKET_ID:
             raise Refused(400, "The delivery names no ticket.")
+        if not f"{found}{system or ''}".isprintable():  # nor anything that cannot be looked up
+            raise Refused(400, "The ticket's id or system has characters that no ticket has.")
         return system, found
 
     async def _nudge(self, system: str | None, ticket_id: str) -> bool:

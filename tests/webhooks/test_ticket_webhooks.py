@@ -225,8 +225,9 @@ async def test_the_system_and_the_id_must_be_those_of_a_ticket_that_is_followed(
 @pytest.mark.parametrize(
     "payload",
     [b"", b"[]", b"{", b"\xff", b"[" * 100_000, {}, {"ticket_id": ""}, {"ticket_id": True},
-     {"ticket_id": "x" * 256}, {"ticket_id": "a\0b"}, {"ticket_id": ["T-1"]}],
-    ids=str,
+     {"ticket_id": "x" * 256}, {"ticket_id": "a\0b"}, {"ticket_id": ["T-1"]},
+     {"ticket_id": "\ud800"}, {"ticket_id": "T-1", "system": "a\0"}, {"ticket_id": "T-1", "system": "\ud800"}],
+    ids=ascii,
 )  # fmt: skip
 async def test_what_names_no_ticket_is_refused(sender: Sender, payload: Any) -> None:
     assert (await sender.send("tickets", payload))[0] == 400
