@@ -8,6 +8,7 @@ replaced as a whole; one that is missing or cannot be read is an empty cloud or 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,14 @@ class Memory:
         new = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            new.write_text(json.dumps(state), "utf-8")
+            new.unlink(missing_ok=True)
+            with open(new, "w", encoding="utf-8", opener=_private) as file:
+                json.dump(state, file)
             new.replace(self._path)
         except OSError as error:
             log.warning("demo_not_kept", error=str(error))
+
+
+def _private(path: str, flags: int) -> int:
+    """Make a file that nobody else on the machine reads: it holds what was asked for, and by whom."""
+    return os.open(path, flags | os.O_EXCL, 0o600)

@@ -75,4 +75,7 @@ def _public(channel: Channel) -> list[Message]:
 def _message(row: object) -> Message | None:
     if not isinstance(row, dict) or row.keys() != {one.name for one in fields(Message)}:
         return None
-    return Message(**row) if _STAMP.fullmatch(str(row["ts"])) else None
+    texts = (row["ts"], row["channel"], row["user"], row["text"])
+    if not all(isinstance(one, str) for one in texts) or not isinstance(row["blocks"], list):
+        return None
+    return Message(**row) if _STAMP.fullmatch(row["ts"]) else None

@@ -10,6 +10,9 @@ from bot.playground.memory import restore, state_of
 from bot.playground.workspace import Workspace, default_people, default_teams
 from tests.support.slack_twin import SlackTwin
 
+NUMBERED = {"ts": 17.000001, "channel": 1, "user": 2, "text": 3, "blocks": 4} | dict.fromkeys(
+    ("thread_ts", "only_for", "edited", "metadata")
+)
 BLOCKS = [{"type": "section", "text": {"type": "mrkdwn", "text": "in progress"}}]
 
 
@@ -34,6 +37,7 @@ async def test_a_card_is_edited_after_a_restart(tmp_path: Path) -> None:
         assert twin.messages("general")[0].text == "done"
         assert float(later["ts"]) > float(posted["ts"])
     assert "secret-word" not in (tmp_path / "slack.json").read_text()
+    assert (tmp_path / "slack.json").stat().st_mode & 0o777 == 0o600
 
 
 async def test_messages_are_kept_while_it_runs(tmp_path: Path) -> None:
@@ -52,6 +56,7 @@ async def test_messages_are_kept_while_it_runs(tmp_path: Path) -> None:
         "{}",
         '{"messages": {"C0GENERAL0": [{"nothing": 1}, 7, {"ts": "x"}]}}',
         '{"messages": {"X": 1}}',
+        json.dumps({"messages": {"C0GENERAL0": [NUMBERED]}}),
         '{"messages": 7}',
     ],
 )
