@@ -26,6 +26,9 @@ from engine import (
 
 Operation = Literal["update", "upgrade"]
 
+LOOK_AHEAD_SECONDS: Final = 6.0
+"""How long a summary waits for Terraform's plans; without them it shows the steps alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handed:
@@ -60,8 +63,13 @@ def timed(form: Form, meta: Meta) -> Form:
 
 
 async def dry_run(call: Call, handed: Handed) -> RequestView:
-    """Return the request that would be made; nothing of it is kept."""
-    tried = replace(_submission(handed), dry_run=True, idempotency_key=None)
+    """Return the request that would be made; nothing of it is kept, and nobody waits long for it."""
+    tried = replace(
+        _submission(handed),
+        dry_run=True,
+        dry_run_seconds=LOOK_AHEAD_SECONDS,
+        idempotency_key=None,
+    )
     return await call.services.engine.submit(await call.actor(), tried)
 
 

@@ -12,8 +12,9 @@ from uuid import uuid4
 import click
 
 from bot.cli.driving import Follow
+from bot.cli.dry_run_text import print_dry_run
 from bot.cli.errors import DONE
-from bot.cli.request_text import end, print_dry_run
+from bot.cli.request_text import end
 
 if TYPE_CHECKING:
     from bot.cli.command import Invocation
@@ -41,7 +42,9 @@ def order_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     at = click.option("--at", metavar="TIME", help="Start not before this time (ISO 8601).")
     dry_run = click.option(
-        "--dry-run", is_flag=True, help="Check and show what would run; change nothing."
+        "--dry-run",
+        is_flag=True,
+        help="Check, render every template, show Terraform's plan; change nothing.",
     )
     key = click.option(
         "--idempotency-key", metavar="K", help="The same key gives the same request."

@@ -37,6 +37,13 @@ with all rights; with `--as USER` exactly that person's rights. Both stand in th
 repeat the option or use commas. A secret is taken from a file or stdin only. `--params FILE` takes
 YAML or JSON, `-` is stdin; `--param` wins.
 
+**A dry run** (`--dry-run`) answers 0 where the request would be taken, and changes nothing. Each of its
+steps has `rehearsal`: `runs` (null: known only then), `template` (rendered as far as it is known,
+secrets as dots), `plan` (Terraform's `{add, change, destroy}`), `problem` (why the step would fail),
+`note` (why there is no plan) and `waits_for` (the names that are known when it runs). A create is
+planned on an empty state, everything else on the service's own, without its lock. Ids in it are
+those of a request that is not made.
+
 **Confirmation** is asked on a terminal only; `--yes` skips it.
 """
 

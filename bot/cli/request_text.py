@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bot.cli.driving import Follow, drive
 from bot.cli.errors import DONE, NO
-from bot.cli.output import lines, printable, table
+from bot.cli.output import lines, table
 from bot.cli.progress import step_name
-from bot.cli.waiting import approval_words, waits_for
+from bot.cli.waiting import waits_for
 
 if TYPE_CHECKING:
     from bot.cli.command import Invocation
@@ -65,20 +65,6 @@ def print_request(invocation: Invocation, view: RequestView, *, steps: bool) -> 
     if invocation.output.format == "table":
         for sentence in _next(view):
             invocation.output.note(f"\n{sentence}")
-
-
-def print_dry_run(invocation: Invocation, view: RequestView) -> None:
-    """Print what would run. What was not made has no ids."""
-    data = {**asdict(view), "request_id": None, "instance_id": None, "dry_run": True}
-    if view.request_type != "create":
-        data["instance_id"] = view.instance_id
-    steps = [{**asdict(step), "name": step_name(step)} for step in view.steps]
-    running = table(steps, ["name", "type", "depends_on"])
-    text = f"{printable(view.title)}: the parameters are valid. Steps that would run:\n\n{running}"
-    if not view.steps:
-        text = f"{printable(view.title)}: the parameters are valid. It would be done by hand."
-    waits = [f"It needs {approval_words(one)}." for one in view.approvals]
-    invocation.output.record(data, text="\n\n".join([text, *waits]))
 
 
 def _sections(view: RequestView, *, steps: bool) -> Iterator[str]:

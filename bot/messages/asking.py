@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bot.messages.text import authored, code, escaped, mention, moment, one_line
-from engine import DecommissionCheck, InstanceView, OperationForm, OperationView, RequestView
+from bot.messages.values import changes_in_words
+from engine import (
+    DecommissionCheck,
+    InstanceView,
+    OperationForm,
+    OperationView,
+    RequestView,
+    StepView,
+)
 
 # Plain text
 
@@ -72,6 +80,9 @@ LOOK_IT_OVER: Final = "*Please look it over.* Back leads to the pages before; no
 
 ANSWERS: Final = "Your answers"
 NAME_BY_ITSELF: Final = "made of its kind and a number"
+MOST_PROBLEMS: Final = 3
+"""Steps of which a summary says why they would fail."""
+
 THE_REST_IS_ON_ITS_PAGES: Final = "… and more than fits here: Back leads to all of it."
 
 
@@ -87,9 +98,10 @@ def entered(title: str, values: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def will_run(view: RequestView) -> str:
-    """Tell what a dry run found: steps, approvals, tickets; nothing of it was kept."""
-    steps = [code(step.step_id, 150) for step in view.steps]
-    told = f":mag: *Will run: {len(steps)} step{'' if len(steps) == 1 else 's'}*"
+    """Tell what a dry run found: steps, Terraform's plans, approvals, tickets; nothing of it was kept."""
+    running = [step for step in view.steps if (step.rehearsal or {}).get("runs") is not False]
+    steps = [code(step.step_id, 150) for step in running]
+    told = f":mag: *Will run: {len(steps)} step{'' if len(steps) == 1 else 's'}{_planned(running)}*"
     if steps:
         more = f" and {len(steps) - 15} more" if len(steps) > 15 else ""
         told += f": {', '.join(steps[:15])}{more}"
@@ -97,7 +109,22 @@ def will_run(view: RequestView) -> str:
         told = ":mag: *No step runs by itself*: people do it, and a ticket tells them"
     needed = sum(one.needed for one in view.approvals)
     approval = f"\nBefore that it needs {needed} approval{'s' * (needed != 1)}." if needed else ""
-    return f"{told}.{approval}"
+    failing = [one for one in running if (one.rehearsal or {}).get("problem")]
+    return "".join([f"{told}.{approval}", *map(_would_fail, failing[:MOST_PROBLEMS])])
+
+
+def _planned(steps: Sequence[StepView]) -> str:
+    """Tell what Terraform would change in all, where it could be asked."""
+    plans = [plan for step in steps if (plan := (step.rehearsal or {}).get("plan")) is not None]
+    total = {
+        verb: sum(plan.get(verb, 0) for plan in plans) for verb in ("add", "change", "destroy")
+    }
+    return f", Terraform plan {changes_in_words(total)}" if plans else ""
+
+
+def _would_fail(step: StepView) -> str:
+    problem = escaped(one_line((step.rehearsal or {}).get("problem", "")), 500)
+    return f"\n:warning: {code(step.step_id, 150)} would fail: {problem}"
 
 
 # Operations on an instance

@@ -29,6 +29,12 @@ def value_in_words(value: Any) -> str:
     return str(value)
 
 
+def changes_in_words(plan: Mapping[str, int]) -> str:
+    """Return what a plan of Terraform's would do, {add, change, destroy}, without what it would not."""
+    told = [f"{plan[verb]} to {verb}" for verb in ("add", "change", "destroy") if plan.get(verb)]
+    return ", ".join(told) or "no changes"
+
+
 def shown(value: Any, limit: int = SHOWN) -> str:
     """Return a value on one line, cut to `limit`."""
     return cut(one_line(value_in_words(value)), limit)

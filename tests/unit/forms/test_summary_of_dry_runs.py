@@ -1,0 +1,52 @@
+"""What the last page of a form says of the dry run."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from bot.messages import asking
+from engine import RequestView, StepView
+
+
+def step(name: str, **rehearsal: Any) -> StepView:
+    waiting: dict[str, Any] = dict.fromkeys(("started_at", "completed_at", "outputs"))
+    found = {"runs": True, "plan": None, "problem": None, **rehearsal}
+    return StepView(
+        name, name, "HttpPost", "pending", (), attempts=[], tickets=[], rehearsal=found, **waiting
+    )
+
+
+def told(*steps: StepView) -> str:
+    whole: dict[str, Any] = dict.fromkeys(one.name for one in fields(RequestView))
+    return asking.will_run(RequestView(**whole | {"steps": steps, "approvals": []}))
+
+
+def test_terraforms_plans_are_added_up() -> None:
+    text = told(
+        step("net", plan={"add": 2, "change": 0, "destroy": 0}),
+        step("db", plan={"add": 1, "change": 1, "destroy": 0}),
+        step("call"),
+    )
+    assert text == (
+        ":mag: *Will run: 3 steps, Terraform plan 3 to add, 1 to change*: `net`, `db`, `call`."
+    )
+
+
+def test_a_plan_without_changes_says_so() -> None:
+    text = told(step("net", plan={"add": 0, "change": 0, "destroy": 0}))
+    assert "*Will run: 1 step, Terraform plan no changes*" in text
+
+
+def test_without_a_plan_the_steps_stand_alone() -> None:
+    assert told(step("net", note="Its plan took too long")) == ":mag: *Will run: 1 step*: `net`."
+
+
+def test_what_a_condition_leaves_out_is_not_among_what_runs() -> None:
+    text = told(step("net"), step("announce", runs=False), step("audit", runs=None))
+    assert text == ":mag: *Will run: 2 steps*: `net`, `audit`."
+
+
+def test_what_would_fail_is_said_with_its_reason() -> None:
+    text = told(step("net", problem="The plan would destroy <!channel>"))
+    assert text.endswith("\n:warning: `net` would fail: The plan would destroy &lt;!channel&gt;")
