@@ -250,7 +250,7 @@ class _Turn:
         template: Any = {}
         if scope is not None:
             written = self._claim.step_config.get("template") or {}
-            template = render(written, scope.names, statements=False)
+            template = render(written, scope.names, statements=True)  # the validator says where
             self._found.learn()
         return RunContext(
             pool=self._around.pool,

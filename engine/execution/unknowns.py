@@ -65,12 +65,12 @@ class Unknowns:
     def render(self, tree: Mapping[str, Any], names: Scope) -> Rendered:
         """Render what needs none of them; raises TemplateError as `render`."""
         late = frozenset(str(key) for key, value in tree.items() if self.needed_in(value))
-        rendered = render(self._veiled(tree) if late else tree, names)
+        rendered = render(self._veiled(tree) if late else tree, names, statements=True)
         return Rendered(_unveiled(rendered) if late else rendered, self.needed_in(tree), late)
 
     def _needed_by_text(self, text: str) -> tuple[str, ...]:
         try:
-            return self.needed_by(check_template(text))
+            return self.needed_by(check_template(text, statements=True))
         except TemplateError:
             return ()  # rendering says so, with its place
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from engine import Engine, Submission
@@ -31,3 +32,26 @@ async def test_a_request_with_an_http_step_becomes_an_active_instance(
         instance = await engine.instance(ALICE, ended.instance_id or "")
         assert instance.instance_state == "active"
         assert instance.service_outputs["endpoint"] == "db.internal"
+
+
+async def test_the_body_of_a_call_may_have_statements(
+    dsn: str, connection: Connection, http_server: HttpServer, tmp_path: Path
+) -> None:
+    http_server.answer("POST", "/databases", status=201, json={})
+    body = (
+        "{% if size %}{% for p in parameters %}{{ p.name }}={{ p.value }};{% endfor %}{% endif %}"
+    )
+    template = {"url": f"{http_server.url}/databases", "body": body}
+    step = {"name": "create", "type": "HttpPost", "template": template}
+    await add_item(connection, fulfillment=automation([step]))
+
+    async with Engine(config(dsn, tmp_path)) as engine:
+        order = Submission({"size": "large"}, item="database")
+        planned = await engine.submit(ALICE, replace(order, dry_run=True))
+        view = await engine.submit(ALICE, order)
+        ended = await engine.drive(view.request_id, timeout=20)
+
+    rehearsal = planned.steps[0].rehearsal or {}
+    assert (rehearsal["problem"], rehearsal["template"]["body"]) == (None, "size=large;")
+    assert ended.status == "completed", ended
+    assert http_server.requests("POST", "/databases")[0].body == b"size=large;"
