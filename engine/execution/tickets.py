@@ -70,6 +70,9 @@ LONGEST_DETAIL: Final = 4000
 CALLED_WITH: Final = frozenset({"url", "headers", "authentication", "status_url"})
 """Keys of a ticket template that need their secrets: how the system is called, not what it is told."""
 
+DONE: Final = frozenset({"resolved", "closed"})
+"""States of a ticket whose work is done."""
+
 log = structlog.get_logger(__name__)
 
 TicketType = Literal["fulfillment", "cleanup", "completion"]
@@ -162,7 +165,10 @@ class Tickets:
             if not await outbox.finish(connection, item):
                 await self._close_unwanted(connection, item, ticket, system, draft)
                 return
-            await self._keep(connection, item, ticket, system, draft, can_follow=can_follow)
+            id_ = await self._keep(connection, item, ticket, system, draft, can_follow=can_follow)
+            kept = None if id_ is None else await outbox.ticket(connection, id_)
+        if kept and ticket.status in DONE:
+            await self._take_status(kept, ticket)
 
     async def _keep(
         self,
@@ -173,7 +179,8 @@ class Tickets:
         draft: TicketDraft,
         *,
         can_follow: bool,
-    ) -> None:
+    ) -> UUID | None:
+        """Keep the ticket, open: that it is done is taken like any news, also after a death."""
         request_id = _request_of(item)
         kept = await outbox.keep_ticket(
             connection,
@@ -184,7 +191,7 @@ class Tickets:
                 ticket_id=ticket.ticket_id,
                 url=ticket.url,
                 type=draft.ticket_type,
-                status=ticket.status,
+                status="open" if ticket.status in DONE else ticket.status,
                 summary=draft.summary,
                 key=item.key,
                 delay=FIRST_POLL if can_follow else None,
@@ -202,6 +209,7 @@ class Tickets:
             }
             event = NewEvent("ticket.created", request_id, item.step_id, data=data)
             await events.write(connection, event)
+        return kept
 
     async def _close_unwanted(
         self,
@@ -368,7 +376,7 @@ async def take_status(around: Surroundings, kept: KeptTicket, now: Ticket) -> No
         )
         if not is_news:
             return
-        is_done = now.status in ("resolved", "closed")
+        is_done = now.status in DONE
         if now.status != kept.status:
             kind = "ticket.resolved" if is_done else "ticket.updated"
             data = {"ticket_id": kept.ticket_id, "status": now.status}

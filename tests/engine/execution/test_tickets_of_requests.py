@@ -135,6 +135,17 @@ async def test_a_manual_only_request_is_in_progress_until_its_ticket_is_done(
     assert instance.instance_state == "active"
 
 
+async def test_a_ticket_that_is_done_when_it_is_kept_completes_the_request(
+    bench: Workbench,
+) -> None:
+    bench.tickets.states["T-1"] = "resolved"  # found again after a death, or answered so at once
+    request = await bench.request(fulfillment={"manual": MANUAL})
+    await make_tickets(bench)
+    assert (await bench.view(request)).status == "completed"
+    kinds = await bench.kinds(request)
+    assert kinds.index("ticket.created") < kinds.index("ticket.resolved")
+
+
 async def test_a_manual_only_request_is_resolved_without_naming_a_step(bench: Workbench) -> None:
     request = await bench.request(fulfillment={"manual": MANUAL})
     done = await bench.engine.resolve(ALICE, request.request_id)
