@@ -13,7 +13,7 @@ SET plan_cache_mode = force_custom_plan
 AS $$
     WITH judged AS MATERIALIZED (
         SELECT * FROM judge_operations(p_instance_ids, p_document_ids)
-    ), cached AS MATERIALIZED (
+    ), cached AS (
         SELECT eo.* FROM eligible_operations eo
         WHERE p_document_ids IS NULL
           AND (p_instance_ids IS NULL OR eo.instance_id = ANY (p_instance_ids))
@@ -23,19 +23,26 @@ AS $$
         FROM service_instances si JOIN eligible_operations eo ON eo.instance_id = si.id
         WHERE (si.catalog_item_id = ANY (p_document_ids) OR si.catalog_bundle_id = ANY (p_document_ids))
           AND eo.eligibility_status <> 'completed'
+    ), difference AS MATERIALIZED (
+        SELECT instance_id, operation_type, operation_name, operation_version, j.status, j.reason,
+            c.id AS cached_id, c.eligibility_status AS cached_status
+        FROM (SELECT * FROM judged WHERE status <> 'completed') AS j
+        FULL JOIN cached c USING (instance_id, operation_type, operation_name, operation_version)
+        WHERE CASE
+            WHEN c.id IS NULL THEN TRUE
+            WHEN j.status IS NULL THEN c.expires_at IS NOT NULL
+            ELSE c.eligibility_status <> j.status
+                OR c.eligibility_reason IS DISTINCT FROM j.reason
+                OR c.expires_at < clock_timestamp() + INTERVAL '12 hours'
+        END
     ), written AS (
         INSERT INTO eligible_operations AS eo (
             instance_id, operation_type, operation_name, operation_version, eligibility_status,
             eligibility_reason, evaluated_at, expires_at)
-        SELECT j.instance_id, j.operation_type, j.operation_name, j.operation_version, j.status,
-            j.reason, clock_timestamp(), clock_timestamp() + INTERVAL '24 hours'
-        FROM judged j
-        LEFT JOIN cached c ON c.instance_id = j.instance_id AND c.operation_type = j.operation_type
-            AND c.operation_name = j.operation_name AND c.operation_version = j.operation_version
-        WHERE j.status <> 'completed' AND (c.id IS NULL
-            OR c.eligibility_status <> j.status
-            OR c.eligibility_reason IS DISTINCT FROM j.reason
-            OR c.expires_at < clock_timestamp() + INTERVAL '12 hours')
+        SELECT instance_id, operation_type, operation_name, operation_version, status, reason,
+            clock_timestamp(), clock_timestamp() + INTERVAL '24 hours'
+        FROM difference
+        WHERE status IS NOT NULL
         ON CONFLICT (instance_id, operation_type, operation_name, operation_version) DO UPDATE
         SET eligibility_status = EXCLUDED.eligibility_status,
             eligibility_reason = EXCLUDED.eligibility_reason,
@@ -44,28 +51,20 @@ AS $$
         WHERE eo.eligibility_status <> 'completed'
         RETURNING eo.instance_id, eo.operation_type, eo.operation_name, eo.operation_version,
             eo.eligibility_status
-    ), left_behind AS (
-        SELECT c.id, newer.operation_version
-        FROM cached c
-        LEFT JOIN judged j ON j.instance_id = c.instance_id AND j.operation_type = c.operation_type
-            AND j.operation_name = c.operation_name AND j.operation_version = c.operation_version
-        LEFT JOIN judged newer ON newer.instance_id = c.instance_id
-            AND newer.operation_type = c.operation_type AND newer.operation_name = c.operation_name
-        WHERE j.instance_id IS NULL
     ), closed AS (
         UPDATE eligible_operations eo
         SET eligibility_status = CASE
-                WHEN l.operation_version IS NULL THEN 'ineligible' ELSE 'superseded' END,
-            eligibility_reason = coalesce('superseded by version ' || l.operation_version,
+                WHEN newer.operation_version IS NULL THEN 'ineligible' ELSE 'superseded' END,
+            eligibility_reason = coalesce('superseded by version ' || newer.operation_version,
                 'the operation is not offered any more'),
             evaluated_at = clock_timestamp(),
             expires_at = NULL
-        FROM left_behind l
-        WHERE eo.id = l.id AND eo.expires_at IS NOT NULL
+        FROM difference d
+        LEFT JOIN judged newer USING (instance_id, operation_type, operation_name)
+        WHERE d.status IS NULL AND eo.id = d.cached_id
     )
     SELECT w.instance_id, w.operation_type, w.operation_name, w.operation_version
     FROM written w
-    LEFT JOIN cached c ON c.instance_id = w.instance_id AND c.operation_type = w.operation_type
-        AND c.operation_name = w.operation_name AND c.operation_version = w.operation_version
-    WHERE w.eligibility_status = 'eligible' AND c.eligibility_status IS DISTINCT FROM 'eligible'
+    JOIN difference d USING (instance_id, operation_type, operation_name, operation_version)
+    WHERE w.eligibility_status = 'eligible' AND d.cached_status IS DISTINCT FROM 'eligible'
 $$;
