@@ -478,8 +478,8 @@ WHERE status = 'in_progress' AND timeout_at < clock_timestamp()
 ORDER BY timeout_at LIMIT %(limit)s;
 
 -- name: lock_steps
--- Take all steps of a request in their order.
-SELECT id FROM request_steps WHERE request_id = %(id)s ORDER BY position FOR UPDATE;
+-- Take all steps of a request in their order; what refers to them (an event, a ticket) may still be written.
+SELECT id FROM request_steps WHERE request_id = %(id)s ORDER BY position FOR NO KEY UPDATE;
 
 -- name: cancel_steps
 -- End a request's open steps: what never ran is skipped, what waits or runs is cancelled.

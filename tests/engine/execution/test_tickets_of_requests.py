@@ -6,7 +6,9 @@ import asyncio
 import itertools
 from typing import Any
 
+from engine.requests.begin import locked
 from engine.steps.base import Completed
+from engine.store.pool import transaction
 from tests.support.engines import ALICE, MANUAL, automation
 from tests.support.workbench import Workbench, fail, states, step, step_of
 
@@ -62,6 +64,20 @@ async def test_many_workers_make_one_ticket(bench: Workbench) -> None:
     await asyncio.gather(*(bench.outbox().work() for _ in range(6)))
     assert len(bench.tickets.made) == 1
     assert await bench.one("SELECT count(*) FROM manual_tickets") == 1
+
+
+async def test_a_ticket_is_kept_while_its_step_is_held(bench: Workbench) -> None:
+    # Who ends a request takes its steps and then its outbox: waiting for each other, they deadlock.
+    bench.tickets.down = True
+    failed = await failed_request(bench)
+    bench.tickets.down = False
+    await bench.connection.execute("UPDATE outbox SET due = clock_timestamp()")
+    id_ = await bench.one("SELECT id FROM service_requests")
+    async with transaction(bench.pool) as ending:
+        await locked(ending, id_)
+        await make_tickets(bench)
+        assert await bench.one("SELECT count(*) FROM manual_tickets") == 1
+    assert step_of(await bench.view(failed), "a").tickets[0].ticket_id == "T-1"
 
 
 async def test_no_fallback_makes_no_ticket(bench: Workbench) -> None:
