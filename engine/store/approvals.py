@@ -66,7 +66,6 @@ class ApprovalRow:
     message: str | None
     fields: Sequence[Mapping[str, Any]]
     resumption: Mapping[str, Any] | None
-    requested_at: datetime
     expires_at: datetime | None
     given: int
     is_overdue: bool

@@ -18,7 +18,6 @@ _sql = queries.load("logs")
 class AttemptRow:
     """An attempt with its step and request; `length`: characters of its whole log."""
 
-    internal_request_id: UUID
     request_id: str
     title: str
     step_id: str

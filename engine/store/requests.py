@@ -43,7 +43,6 @@ class RequestRow:
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
-    subject_instance_id: UUID | None
     instance_id: str | None
     instance_name: str | None
     plan: Mapping[str, Any]
@@ -53,7 +52,6 @@ class RequestRow:
     source: str
     submitted_by: str | None
     open_steps: int
-    failed_steps: int
     catalog_commit: str | None
     document_owner: str
     overtaken: bool

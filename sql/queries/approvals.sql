@@ -14,7 +14,7 @@ RETURNING id, expires_at;
 -- The approvals of a request, oldest first, with how many have approved.
 SELECT a.id, a.request_id, a.step_id, s.step_id AS step, a.component, a.key, a.status, a.approvers,
        a.approver_users, a.approver_teams, a.needed, a.self_approval, a.asked_by, a.message,
-       a.fields, a.resumption, a.requested_at, a.expires_at,
+       a.fields, a.resumption, a.expires_at,
        (SELECT count(*) FROM approval_decisions d
         WHERE d.approval_id = a.id AND d.decision = 'approved')::int AS given,
        a.status = 'waiting' AND coalesce(a.expires_at <= clock_timestamp(), FALSE) AS is_overdue

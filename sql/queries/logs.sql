@@ -11,7 +11,7 @@ ORDER BY a.attempt_number;
 
 -- name: attempt_by_id
 -- One attempt with its step and request.
-SELECT r.id AS internal_request_id, r.request_id, coalesce(r.title, '') AS title, s.step_id, s.step_name,
+SELECT r.request_id, coalesce(r.title, '') AS title, s.step_id, s.step_name,
        a.attempt_number, a.status, a.started_at, a.completed_at, a.error_message,
        coalesce((SELECT sum(length(text)) FROM attempt_logs WHERE attempt_id = a.id), 0)::bigint AS length
 FROM step_attempts a

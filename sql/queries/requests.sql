@@ -45,8 +45,8 @@ SELECT r.id, r.request_id, r.request_type, r.status, coalesce(r.title, '') AS ti
        ci.name AS catalog_item, cb.name AS catalog_bundle, ui.name AS update_item,
        ug.name AS upgrade_item, r.catalog_version, r.parameters, r.requester_user_id,
        r.requester_team, r.requester_email, r.created_at, r.updated_at, r.completed_at,
-       r.subject_instance_id, si.instance_id, si.instance_name, r.plan, r.reason, r.not_before,
-       r.origin_channel, r.source, r.submitted_by, r.open_steps, r.failed_steps, r.catalog_commit,
+       si.instance_id, si.instance_name, r.plan, r.reason, r.not_before,
+       r.origin_channel, r.source, r.submitted_by, r.open_steps, r.catalog_commit,
        coalesce(ci.owner, cb.owner, ui.owner, ug.owner, r.plan->'document'->>'owner', '') AS document_owner,
        EXISTS (
            SELECT FROM service_requests later
