@@ -6,6 +6,7 @@ python -m bench.surfaces [--quick] [form] [templates] [acknowledgement] [help] [
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import tempfile
@@ -52,11 +53,12 @@ QUICK = Sizes(drawings=50, renderings=10, bursts=2, starts=1)
 
 
 async def form(_: str, sizes: Sizes) -> AsyncIterator[Figure]:
-    """A form of sixty fields as a view, beside the same sixty blocks as literals."""
+    """A form of sixty fields as a view, beside the same view as literals."""
     fields = [{"name": f"field_{n}", "type": "string"} for n in range(FIELDS)]
     asked = form_of(details({"fields": fields}), ADA)
     meta = Meta(asked.kind, asked.name, asked.content_hash, "C0OPS", 0)
     filled = untouched(asked, ADA)
+    assert draw(asked, filled, meta) == _plain_form()
     found = await alternate(
         _microseconds(lambda: draw(asked, filled, meta), sizes.drawings),
         _microseconds(_plain_form, sizes.drawings),
@@ -150,24 +152,61 @@ def _microseconds(work: Callable[[], object], times: int) -> Callable[[], Any]:
 
 
 def _plain_form() -> dict[str, Any]:
+    marks = {
+        "kind": "CatalogItem",
+        "name": "postgres-database",
+        "content_hash": "hash-1",
+        "channel": "C0OPS",
+        "purpose": "request",
+        "count": 1,
+    }
     return {
         "type": "modal",
         "callback_id": "request_form",
         "title": {"type": "plain_text", "text": "PostgreSQL database"},
         "submit": {"type": "plain_text", "text": "Submit"},
         "close": {"type": "plain_text", "text": "Cancel"},
-        "private_metadata": "{}",
+        "notify_on_close": True,
+        "private_metadata": json.dumps(marks, separators=(",", ":")),
         "blocks": [
-            {
-                "type": "input",
-                "block_id": f"field:field_{n}",
-                "optional": True,
-                "label": {"type": "plain_text", "text": f"Field {n}"},
-                "element": {"type": "plain_text_input", "action_id": "field", "max_length": 3000},
-            }
-            for n in range(FIELDS)
+            *_plain_head(),
+            *(
+                {
+                    "type": "input",
+                    "block_id": f"field:field_{n}",
+                    "optional": True,
+                    "label": {"type": "plain_text", "text": f"Field {n}"},
+                    "element": {"type": "plain_text_input", "action_id": "field"},
+                }
+                for n in range(FIELDS)
+            ),
         ],
     }
+
+
+def _plain_head() -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "context",
+            "elements": [{"type": "mrkdwn", "text": "A database", "verbatim": True}],
+        },
+        {
+            "type": "input",
+            "block_id": "instance_name",
+            "optional": True,
+            "label": {"type": "plain_text", "text": "Instance name"},
+            "hint": {
+                "type": "plain_text",
+                "text": "What this PostgreSQL database is called from now on."
+                " Left empty, it gets a name and a number.",
+            },
+            "element": {"type": "plain_text_input", "action_id": "field", "max_length": 255},
+        },
+        {
+            "type": "context",
+            "elements": [{"type": "mrkdwn", "text": "For team *platform*", "verbatim": True}],
+        },
+    ]
 
 
 def _bare_app(twin: SlackTwin) -> AsyncApp:

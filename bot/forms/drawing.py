@@ -7,6 +7,7 @@ are handed out are shared: nobody changes them.
 """
 
 import json
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,24 +28,29 @@ class Drawn:
 
 
 class Drawings:
-    """The blocks of one document's fields; `key` is the component that they are for, if any."""
+    """The blocks of one document's fields.
 
-    def __init__(self, key: str = "") -> None:
+    `key`: the component that they are for, if any; `controllers`: the fields that others depend on.
+    """
+
+    def __init__(self, key: str = "", controllers: Set[str] = frozenset()) -> None:
         self._prefix = prefix_of(key)
+        self._controllers = controllers
         self._kept: dict[str, tuple[Json, Drawn]] = {}
 
-    def of(self, one: BaseField, value: Json, *, controls: bool) -> Drawn:
+    def of(self, one: BaseField, value: Json) -> Drawn:
         """Return the blocks that ask for a field, filled with `value`."""
         kept = self._kept.get(one.name)
         if kept is not None and kept[0] == value and type(kept[0]) is type(value):
             return kept[1]
-        drawn = self.anew(one, value, controls=controls)
+        drawn = self.anew(one, value)
         if value is None or _is_default(one, value):
             self._kept[one.name] = (value, drawn)
         return drawn
 
-    def anew(self, one: BaseField, value: Json, *, controls: bool) -> Drawn:
+    def anew(self, one: BaseField, value: Json) -> Drawn:
         """Return the blocks of a field that is not quite the document's."""
+        controls = one.name in self._controllers
         return measured(input_blocks(one, value, prefix=self._prefix, controls=controls))
 
 

@@ -198,12 +198,8 @@ def untouched(form: Form, actor: Actor) -> Filled:
 def shown(form: Form, filled: Filled) -> frozenset[str]:
     """Return the qualified names of the fields that are asked, given what stands in the form."""
     on = enabled(form, filled)
-    return frozenset(
-        name
-        for part in form.parts
-        if part.switch is None or part.key in on
-        for name in _shown_of(part, filled)
-    )
+    here = (part for part in form.parts if part.switch is None or part.key in on)
+    return frozenset().union(*(_shown_of(part, filled) for part in here))
 
 
 def connections(form: Form, filled: Filled) -> frozenset[str]:
@@ -233,11 +229,10 @@ def _is_on(part: Part, filled: Filled, own: Checked) -> bool:
     return filled.chosen.get(part.key, switch.at_first)
 
 
-def _shown_of(part: Part, filled: Filled) -> Iterator[str]:
-    dropped = _checked(part, filled).dropped if part.controllers else frozenset()
-    for one in part.fields:
-        if not one.hidden and one.name not in dropped and one.name not in part.fixed:
-            yield part.name_of(one)
+def _shown_of(part: Part, filled: Filled) -> frozenset[str]:
+    if not part.controllers:
+        return part.askable
+    return part.askable - {qualified(part.key, name) for name in _checked(part, filled).dropped}
 
 
 def _checked(part: Part, filled: Filled) -> Checked:

@@ -26,6 +26,8 @@ from engine import BaseField, RequestView, SecretField
 
 Json = Any
 Block = dict[str, Any]
+Named = tuple[str, BaseField]
+"""A field with its qualified name."""
 
 CALLBACK: Final = "request_form"
 BACK: Final = "form_back"
@@ -60,10 +62,8 @@ class Page:
 
     def named(self) -> Iterator[tuple[str, BaseField]]:
         """Yield the page's fields with their qualified names."""
-        if self.part is not None:
-            for group in self.sections:
-                for one in group.fields:
-                    yield self.part.name_of(one), one
+        for group in self.sections:
+            yield from group.named
 
 
 def pages(form: Form, filled: Filled, *, kept: bool = False) -> tuple[Page, ...]:
@@ -150,22 +150,21 @@ def _number(at: int, count: int) -> list[Block]:
 # Sections
 
 
-def _field(part: Part, one: BaseField, filled: Filled, *, kept: bool) -> Drawn:
+def _field(part: Part, name: str, one: BaseField, filled: Filled, *, kept: bool) -> Drawn:
     """Draw one field; a secret that is known (`kept`: from a page before) may be left empty."""
     if one.readonly:
         return measured([_as_words(one)])
-    value = filled.values.get(part.name_of(one))
-    controls = one.name in part.controllers
+    value = filled.values.get(name)
     if not isinstance(one, SecretField):
-        return part.drawings.of(one, value, controls=controls)
+        return part.drawings.of(one, value)
     if kept and value:
         words = notices.SECRET_KEPT
     elif one.name in part.kept:
         words = asking.SECRET_STAYS
     else:
-        return part.drawings.of(one, None, controls=controls)
+        return part.drawings.of(one, None)
     optional = one.model_copy(update={"required": False, "placeholder": words})
-    return part.drawings.anew(optional, None, controls=controls)
+    return part.drawings.anew(optional, None)
 
 
 def _as_words(one: BaseField) -> Block:
@@ -198,14 +197,14 @@ class _Shelf:
     def put_part(self, part: Part, asked: frozenset[str]) -> None:
         """Put what a part asks on the shelf, from where it is filled to."""
         for group in part.sections:
-            fields = [one for one in group.fields if part.name_of(one) in asked]
-            if fields:
-                self._put(group.heading, fields)
+            named = [pair for pair in group.named if pair[0] in asked]
+            if named:
+                self._put(group.heading, named)
 
     def put_component(self, part: Part, asked: frozenset[str], connected: frozenset[str]) -> None:
         """Begin a page for a component, unless it asks nothing."""
         services = [one for one in part.dependencies if qualified(part.key, one.name) in connected]
-        if not services and all(part.name_of(one) not in asked for one in part.fields):
+        if not services and asked.isdisjoint(part.askable):
             return
         self._part = part
         self._turn()
@@ -223,15 +222,26 @@ class _Shelf:
             for at, (part, sections, blocks) in enumerate(self._pages)
         )
 
-    def _put(self, heading: str | None, fields: Sequence[BaseField]) -> None:
+    def _put(self, heading: str | None, named: Sequence[Named]) -> None:
         """Put a section on the page at hand, on the next one, or on as many as it needs."""
-        drawn = [_field(self._part, one, self._filled, kept=self._kept) for one in fields]
-        blocks = sum(len(one.blocks) for one in drawn) + HEADING_BLOCKS
-        size = sum(one.size for one in drawn)
-        if not self._fits(blocks, size) and blocks <= PAGE_BLOCKS and self._pages[-1][1]:
+        part, filled, kept = self._part, self._filled, self._kept
+        drawn = [_field(part, name, one, filled, kept=kept) for name, one in named]
+        blocks = [block for one in drawn for block in one.blocks]
+        count, size = len(blocks) + HEADING_BLOCKS, sum([one.size for one in drawn])
+        if not self._fits(count, size) and count <= PAGE_BLOCKS and self._pages[-1][1]:
             self._turn()
+        if self._fits(count, size):
+            self._begin(heading)
+            self._add(blocks, size)
+            self._end(heading, named)
+        else:
+            self._put_torn(heading, named, drawn)
+
+    def _put_torn(
+        self, heading: str | None, named: Sequence[Named], drawn: Sequence[Drawn]
+    ) -> None:
         piece = self._begin(heading)
-        for one, its in zip(fields, drawn, strict=True):
+        for one, its in zip(named, drawn, strict=True):
             if piece and not self._fits(len(its.blocks), its.size):
                 self._end(heading, piece)
                 self._turn()
@@ -240,13 +250,13 @@ class _Shelf:
             self._add(its.blocks, its.size)
         self._end(heading, piece)
 
-    def _begin(self, heading: str | None) -> list[BaseField]:
+    def _begin(self, heading: str | None) -> list[Named]:
         if heading:
             self._add((divider(), header(heading)), 0)
         return []
 
-    def _end(self, heading: str | None, fields: Sequence[BaseField]) -> None:
-        self._pages[-1][1].append(Section(heading, tuple(fields)))
+    def _end(self, heading: str | None, named: Sequence[Named]) -> None:
+        self._pages[-1][1].append(Section(heading, tuple(named)))
 
     def _add(self, blocks: Sequence[Block], size: int) -> None:
         self._pages[-1][2].extend(blocks)

@@ -41,7 +41,8 @@ class Section:
     """Fields under one heading; no heading where the document has no groups."""
 
     heading: str | None
-    fields: tuple[BaseField, ...]
+    named: tuple[tuple[str, BaseField], ...]
+    """Each field with its qualified name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ class Part:
     """All fields in the order of the form, those with a fixed value too."""
     controllers: frozenset[str]
     """The fields that a condition looks at."""
+    askable: frozenset[str]
+    """Qualified names of the fields that are asked where no condition leaves them out."""
     fixed: Mapping[str, Json] = field(default_factory=dict)
     """What is given by the bundle and not asked: values, or templates that are not known yet."""
     late: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -126,10 +129,12 @@ def component_part(component: ComponentForm, narrowed: Mapping[str, Sequence[Jso
         component.enabled_when,
         details.entry.description,
     )
+    part = _part(_Document.of(details, narrowed, component.name, fixed))
     return replace(
-        _part(_Document.of(details, narrowed, component.name, fixed)),
+        part,
         title=component.display_name,
         details=details,
+        askable=part.askable - {qualified(part.key, name) for name in fixed},
         fixed=fixed,
         late=component.late,
         switch=switch,
@@ -170,20 +175,28 @@ class _Document:
 def _part(document: _Document) -> Part:
     details = document.details
     sections = tuple(
-        Section(part.heading, tuple(_as_asked(one, document) for one in part.fields))
-        for part in _sections(load_presentation(details.presentation))
+        Section(heading, tuple(_named(one, document) for one in fields))
+        for heading, fields in _sections(load_presentation(details.presentation))
     )
-    fields = tuple(one for section in sections for one in section.fields)
-    looked_at = (name for one in fields if one.conditional for name in one.conditional.names())
+    named = tuple(pair for section in sections for pair in section.named)
+    fields = tuple(one for _, one in named)
+    controllers = frozenset(
+        name for one in fields if one.conditional for name in one.conditional.names()
+    )
     return Part(
         document.key,
         details.entry.display_name,
         details,
         sections,
         fields,
-        frozenset(looked_at),
-        drawings=Drawings(document.key),
+        controllers,
+        frozenset(name for name, one in named if not one.hidden),
+        drawings=Drawings(document.key, controllers),
     )
+
+
+def _named(one: BaseField, document: _Document) -> tuple[str, BaseField]:
+    return qualified(document.key, one.name), _as_asked(one, document)
 
 
 def _as_asked(one: BaseField, document: _Document) -> BaseField:
@@ -214,13 +227,16 @@ def _narrowed(one: BaseField, narrowed: Mapping[str, Sequence[Json]]) -> BaseFie
     )
 
 
-def _sections(presentation: Presentation | BundlePresentation) -> Iterator[Section]:
+def _sections(
+    presentation: Presentation | BundlePresentation,
+) -> Iterator[tuple[str | None, tuple[BaseField, ...]]]:
+    """Yield the fields under each heading."""
     grouped = presentation.groups or ()
     loose = presentation.all_fields[: len(presentation.all_fields) - sum(map(_size, grouped))]
     if loose:
-        yield Section(None, loose)
+        yield None, loose
     for group in grouped:
-        yield Section(group.heading, group.fields)
+        yield group.heading, group.fields
 
 
 def _dependencies(details: CatalogDetails, provided: Mapping[str, str]) -> tuple[Asked, ...]:
