@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         CheckView,
         Clone,
         ComponentForm,
+        ComponentOutline,
         Decision,
         DecommissionCheck,
         DependencyView,
@@ -124,7 +125,8 @@ _HOMES: Final = {
     "engine.results": (
         "SECRET_DOTS Actor ApprovalView AttemptLog AttemptLogPage AttemptView AuditEntry CatalogChange"
         " CatalogDetails"
-        " CatalogEntry CheckView Clone ComponentForm Decision DecommissionCheck DependencyView Event"
+        " CatalogEntry CheckView Clone ComponentForm ComponentOutline Decision DecommissionCheck"
+        " DependencyView Event"
         " HistoryEntry InstanceSummary InstanceView Json KeyRotation Kind MemberView OperationForm"
         " OperationView Page RequestSummary RequestView StepView"
         " Submission SyncReport TicketView TimelineEntry"
@@ -153,6 +155,7 @@ __all__ = [
     "Clock",
     "Clone",
     "ComponentForm",
+    "ComponentOutline",
     "Condition",
     "ConfigurationError",
     "Conflict",

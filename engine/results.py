@@ -59,6 +59,15 @@ class CatalogEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class ComponentOutline:
+    """A component of a bundle as its document names it, and whether it may be left out."""
+
+    name: str
+    catalog_item: str
+    is_required: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogDetails:
     """One document whole: its sections as written, and the bundles it belongs to."""
 
@@ -77,6 +86,18 @@ class CatalogDetails:
     content_hash: str
     """Hash of the document that a form is drawn from; Submission.content_hash carries it back."""
     path: str | None = None
+
+    @property
+    def components(self) -> Sequence[ComponentOutline]:
+        """What a bundle is made of, required components first; empty for every other kind."""
+        bundle = self.bundle or {}
+        return [
+            ComponentOutline(
+                one.get("name") or one["catalog_item"], one["catalog_item"], key == "required_items"
+            )
+            for key in ("required_items", "optional_items")
+            for one in bundle.get(key) or ()
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +163,11 @@ class StepView:
     """Whether the worker that ran it is gone, and no other has taken it over yet."""
     rehearsal: Mapping[str, Json] | None = None
     """Of a dry run: {runs, template, plan, problem, note, waits_for} (engine/execution/rehearsal.py)."""
+
+    @property
+    def full_name(self) -> str:
+        """The name that tells it from the others: in a bundle it is unique in a component only."""
+        return self.step_id if "/" in self.step_id else self.name
 
 
 @dataclass(frozen=True, slots=True)

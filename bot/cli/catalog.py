@@ -100,7 +100,7 @@ async def list_(
 @kind_option
 @as_option
 async def get(invocation: Invocation, *, name: str, kind: str | None, user_id: str | None) -> None:
-    """Show one document, and the bundles that it belongs to."""
+    """Show one document, what a bundle is made of, and the bundles that an item belongs to."""
     async with invocation.engine() as engine:
         _, details = await _document(engine, name, kind, user_id)
     invocation.output.record(_details_json(details), text=_details_text(details))
@@ -247,14 +247,21 @@ def _details_json(details: CatalogDetails) -> dict[str, Any]:
 
 def _details_text(details: CatalogDetails) -> str:
     facts = _entry_json(details.entry) | {
+        "components": [
+            f"{one.name} ({one.catalog_item}, {_need(one.is_required)})"
+            for one in details.components
+        ],
         "bundles": [
-            f"{bundle['name']} ({'required' if bundle['is_required'] else 'optional'})"
-            for bundle in details.bundles
+            f"{bundle['name']} ({_need(bundle['is_required'])})" for bundle in details.bundles
         ],
         "commit": details.commit,
         "path": details.path,
     }
     return lines({key: value for key, value in facts.items() if value not in (None, "", [], ())})
+
+
+def _need(is_required: bool) -> str:
+    return "required" if is_required else "optional"
 
 
 def _sync_failed(invocation: Invocation, report: SyncReport) -> int:

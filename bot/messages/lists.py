@@ -22,6 +22,7 @@ from engine import (
     AuditEntry,
     CatalogDetails,
     CatalogEntry,
+    ComponentOutline,
     InstanceSummary,
     Page,
     RequestSummary,
@@ -121,12 +122,23 @@ def details(found: CatalogDetails, fields: Sequence[tuple[str, str]]) -> list[Bl
     if found.dependencies:
         needed = "\n".join(f"• {_dependency_rule(one)}" for one in found.dependencies[:10])
         blocks.append(section(f"*It connects to*\n{needed}"))
+    if found.components:
+        held = "\n".join(f"• {_component(one)}" for one in found.components[:30])
+        more = f"\n… and {len(found.components) - 30} more" if len(found.components) > 30 else ""
+        blocks.append(section(f"*It is made of*\n{held}{more}"))
     if found.bundles:
         names = ", ".join(code(str(bundle["name"])) for bundle in found.bundles[:20])
-        blocks.append(section(f"*It is part of* {names}"))
+        blocks.append(section(f"*It is part of*\n{names}"))
     if entry.kind in {"CatalogItem", "CatalogBundle"}:
         blocks += actions(button("Request", REQUEST, entry.name, style="primary"))
     return blocks
+
+
+def _component(one: ComponentOutline) -> str:
+    known = [] if one.name == one.catalog_item else [code(one.catalog_item, 40)]
+    optional = [] if one.is_required else ["optional"]
+    words = ", ".join([*known, *optional])
+    return f"{code(one.name, 40)} ({words})" if words else code(one.name, 40)
 
 
 def _entry(entry: CatalogEntry) -> Iterator[Block]:

@@ -35,6 +35,24 @@ targets: {catalog_items: [{name: database, version_range: "^1.0.0"}]}
 presentation: {fields: []}
 fulfillment: {manual: {system: webhook, template: {url: https://example.com}}}
 """
+BUNDLE = """\
+name: shop
+version: 1.0.0
+owner: web
+description: All of it.
+bundle: {required_items: [{catalog_item: database}]}
+presentation: {bundle_fields: [{name: region, type: string, default: here}]}
+"""
+UPGRADE = """\
+kind: UpgradeItem
+name: next
+version: 1.0.0
+owner: dba
+description: To the next version.
+targets: {catalog_items: [{name: shop, version_range: "^1.0.0"}]}
+presentation: {fields: [{name: copies, type: integer, default: 1}]}
+fulfillment: {manual: {system: webhook, template: {url: https://example.com, body: "{{ copies }}"}}}
+"""
 DATABASE = "catalog/databases/database.yaml"
 CACHE = "catalog/databases/cache.yaml"
 
@@ -121,6 +139,47 @@ async def test_it_names_the_running_instances(
     assert touched["database"]["count"] == 2
     assert set(touched["database"]["instance_ids"]) == set(ids.values())
     assert touched["resize"]["instance_ids"] == [ids[kept]]
+
+
+async def test_bundles_and_operations_are_told_like_items(
+    pao: Pao, repository: GitRepository, dsn: str, connection: Connection
+) -> None:
+    shop, upgrade = "catalog/shops/shop.yaml", "catalog/shops/next.yaml"
+    repository.commit({shop: BUNDLE, upgrade: UPGRADE})
+    rows = Rows(connection)
+    running = await rows.instance(
+        catalog_bundle_id=await rows.bundle("shop"), catalog_version="1.0.0"
+    )
+    named = await rows.value("SELECT instance_id FROM service_instances WHERE id = %s", running)
+    await connection.commit()
+    pao.environment = {**pao.environment, "PAO_DATABASE_URL": dsn}
+    repository.commit(
+        {
+            shop: BUNDLE.replace("1.0.0", "2.0.0").replace(
+                "default: here", "default: there, label: Where"
+            ),
+            upgrade: UPGRADE.replace("version: 1.0.0", "version: 1.0.1").replace(
+                "{name: copies, type: integer, default: 1}", "{name: copies, type: number}"
+            ),
+        }
+    )
+
+    found = diff(pao, repository)
+
+    changes = {one["name"]: one for one in found["changes"]}
+    assert {name: (one["kind"], one["to_version"]) for name, one in changes.items()} == {
+        "shop": ("CatalogBundle", "2.0.0"),
+        "next": ("UpgradeItem", "1.0.1"),
+    }
+    properties = {
+        name: [one["name"] for field in change["fields"] for one in field["properties"]]
+        for name, change in changes.items()
+    }
+    assert properties == {"shop": ["default", "label"], "next": ["type", "default"]}
+    assert {one["name"]: one["instance_ids"] for one in found["instances"]} == {
+        "shop": [named],
+        "next": [named],
+    }
 
 
 def test_without_a_database_it_says_so_and_tells_the_rest(

@@ -131,6 +131,14 @@ def test_get_shows_a_document_and_its_bundles(synced: Pao) -> None:
     assert "Did you mean 'database'?" in unknown.err
 
 
+def test_get_shows_what_a_bundle_is_made_of(synced: Pao) -> None:
+    found = synced("catalog", "get", "shop", "--output", "json").json
+    assert found["bundle"]["required_items"][0]["catalog_item"] == "database"
+    assert "components database (database, required)" in " ".join(
+        synced("catalog", "get", "shop").out.split()
+    )
+
+
 def test_a_name_of_several_kinds_is_exit_2_naming_them(
     synced: Pao, repository: GitRepository
 ) -> None:

@@ -370,3 +370,20 @@ async def test_a_clone_of_a_bundle_takes_its_choices_and_values_over(bot: Runnin
     assert values["component:app:replicas"]["field"]["value"] == "5"
     await next_page(bot, form)
     assert bot.twin.values_of(form)["component:sessions:memory"]["field"]["value"] == "3"
+
+
+async def test_details_tell_what_a_bundle_holds_and_which_bundles_an_item_is_in(
+    bot: RunningBot,
+) -> None:
+    await bot.twin.click("alice", await bot.ask("alice", "catalog shop"), "Details")
+    shop = text_of(await bot.twin.view("alice", "details"))
+    assert "It is made of" in shop
+    for line in (
+        "• `database`",
+        "• `sessions` (`cache`, optional)",
+        "• `pages` (`cache`, optional)",
+    ):
+        assert line in shop
+
+    await bot.twin.click("bob", await bot.ask("bob", "catalog keeps orders"), "Details")
+    assert "It is part of*\n`shop`" in text_of(await bot.twin.view("bob", "details"))
