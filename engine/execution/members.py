@@ -64,7 +64,8 @@ def judge(
     redactor = Redactor(text for value in clear.values() for text in texts_in(value))
     values = in_clear(asked, clear)
     if fixed:
-        values = _checked(component, fields, values, _rendered(component, fixed, bundle, redactor))
+        rendered = _rendered(component, fixed, bundle, redactor)
+        values = _checked(component, fields, values, rendered, redactor)
     member = request.members.get(component)
     if member is None or in_clear(member.deployment_parameters, clear) == values:
         return Judged(values, None)
@@ -103,14 +104,16 @@ def _checked(
     fields: Sequence[BaseField],
     asked: Mapping[str, Any],
     fixed: Mapping[str, Any],
+    redactor: Redactor,
 ) -> dict[str, Any]:
     """Judge the fixed values; what was asked for was judged at its submission."""
     given = {name: value for name, value in fixed.items() if value is not None}
     checked = check_values(fields, {**asked, **given})
     wrong = [error for error in checked.errors if error.field in fixed or error.code == "required"]
     if wrong:
-        # The findings of secret values name no value (engine.catalog.values).
-        raise _refused(component, "; ".join(f"{error.field}: {error.message}" for error in wrong))
+        # A field for anything may have been given a secret, and its finding names the value.
+        told = "; ".join(f"{error.field}: {error.message}" for error in wrong)
+        raise _refused(component, redactor.text(told))
     kept = {name: asked[name] for name in asked if name not in given | checked.values}
     return {
         **{name: value for name, value in kept.items() if name not in checked.dropped},

@@ -167,6 +167,29 @@ async def test_a_fixed_parameter_that_the_item_does_not_take_fails_the_step_in_w
     assert bench.steps.phases("make-web") == []
 
 
+async def test_a_secret_that_an_items_field_does_not_take_is_not_named(bench: Workbench) -> None:
+    await add_scripted(bench, "db", "make-db")
+    mode = {"name": "mode", "type": "selection", "oneof": ["fast", "safe"]}
+    await add_scripted(bench, "web", "make-web", fields=[mode])
+    fixed = {"mode": "{{ components.db.outputs.password }}"}
+    await add_bundle(
+        bench.connection,
+        "stack",
+        [
+            {"name": "db", "catalog_item": "db"},
+            {"name": "web", "catalog_item": "web", "parameters": fixed},
+        ],
+    )
+    secret = Completed({"password": "s3cret-word"}, sensitive=frozenset({"password"}))
+    bench.script["make-db"] = [secret]
+
+    failed = await bench.run(await request_bundle(bench, "stack"))
+
+    (attempt,) = next(one for one in failed.steps if one.step_id == "web/make-web").attempts
+    assert attempt.error_type == "component_parameters"
+    assert "s3cret-word" not in str(failed)
+
+
 async def test_a_secret_that_flows_between_components_is_nowhere_in_clear(
     bench: Workbench,
 ) -> None:
