@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.catalog import search
 from engine.catalog.documents import Component, load_presentation
+from engine.catalog.fields import SecretField
 from engine.catalog.values import check_values
 from engine.errors import Conflict
 from engine.people.permissions import Denied
@@ -18,7 +19,7 @@ from engine.requests.components import (
     fixed_values,
     providers_of,
 )
-from engine.results import Actor, ComponentForm
+from engine.results import SECRET_DOTS, Actor, ComponentForm
 from engine.store.pool import Connection
 from engine.store.submission import StoredDocument
 
@@ -72,10 +73,15 @@ async def component_forms(
 def _scope(
     actor: Actor, document: StoredDocument, values: Mapping[str, Any], texts: Collection[str]
 ) -> dict[str, Any]:
-    """Return what fixed parameters may read, of a form that is half filled."""
+    """Return what fixed parameters may read, of a form that is half filled; secrets as dots.
+
+    What is made of one is shown, whatever the type of its field.
+    """
     fields = load_presentation(document.presentation).all_fields
     checked = check_values(fields, values, texts=texts, partial=True)
-    return early_scope(actor, document, fields, checked.values)
+    secret = {spec.name for spec in fields if isinstance(spec, SecretField)}
+    shown = {name: SECRET_DOTS if name in secret else one for name, one in checked.values.items()}
+    return early_scope(actor, document, fields, shown)
 
 
 def _fixed(

@@ -198,6 +198,10 @@ async def test_a_secret_that_a_bundle_puts_into_another_field_is_kept_as_a_secre
     own = [*OWN, {"name": "admin_password", "type": "secret"}]
     bundle = {"required_items": [{**DB, "parameters": fixed}]}
     await add_bundle(bench.connection, "shop", bundle, fields=own)
+    (shown,) = await bench.engine.bundle_components(
+        ALICE, "shop", {"solution": "orders", "admin_password": "first-secret"}
+    )
+    assert shown.fixed["dsn"] == f"pg://app:{SECRET_DOTS}@orders"
     # What happens to be the same text in another field stays what it is: conditions read it.
     given = {"solution": "orders", "admin_password": "orders"}
     view = await order(bench, parameters={**given, "admin_password": "first-secret"})
