@@ -66,7 +66,7 @@ def periodic_jobs(
         await tell_overruns(pool)
 
     async def tell_owners() -> None:
-        await send_digests(pool)
+        await send_digests(pool, config.teams)
 
     async def judge_again() -> None:
         await eligibility.refresh(pool)

@@ -124,7 +124,7 @@ class InstanceVerbs(Core):
 
         async def read(connection: Connection) -> Sequence[OperationView]:
             row = await lifecycle.find(connection, actor, instance_id)
-            return await lifecycle.operations(connection, row.id)
+            return await lifecycle.operations(connection, actor, row.id)
 
         return await self._transact(read, actor)
 

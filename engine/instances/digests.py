@@ -6,6 +6,7 @@ was told. What could not be told today, because the day's digest is out, stands 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -17,7 +18,10 @@ LONGEST: Final = 50
 """Operations that one digest names; the event's `total` counts all."""
 
 
-async def send_digests(pool: Pool) -> int:
-    """Tell every owner whose day has passed what is new for them; return how many were told."""
+async def send_digests(pool: Pool, teams: Mapping[str, Collection[str]] | None = None) -> int:
+    """Tell every owner whose day has passed what is new for them; return how many were told.
+
+    `teams`: members as the settings declare, beside Slack's: what is open to an owner is told.
+    """
     async with transaction(pool) as connection:
-        return await reminders.send_digests(connection, PAUSE, LONGEST)
+        return await reminders.send_digests(connection, PAUSE, LONGEST, teams or {})

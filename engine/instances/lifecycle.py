@@ -137,7 +137,9 @@ async def page(
     listed = found[: wanted.limit - 1]
     more = len(found) == wanted.limit
     next_cursor = write_cursor(listed[-1].created_at, listed[-1].id) if more else None
-    due = await instances.operations_due(connection, [row.id for row in listed])
+    due = await instances.operations_due(
+        connection, [row.id for row in listed], teams=actor.teams, sees_all=actor.is_admin
+    )
     return Page([_summary(row, due[row.id]) for row in listed], next_cursor)
 
 
@@ -184,9 +186,13 @@ async def timeline(connection: Connection, instance_id: UUID) -> list[TimelineEn
     return await instances.timeline(connection, instance_id)
 
 
-async def operations(connection: Connection, instance_id: UUID) -> list[OperationView]:
-    """Return the updates and upgrades that target the instance, and why one is not eligible."""
-    return await instances.operations(connection, instance_id)
+async def operations(
+    connection: Connection, actor: Actor, instance_id: UUID
+) -> list[OperationView]:
+    """Return the updates and upgrades for the instance that are open to the person, each with its reason."""
+    return await instances.operations(
+        connection, instance_id, teams=actor.teams, sees_all=actor.is_admin
+    )
 
 
 def subject_of(row: InstanceRow) -> Subject:

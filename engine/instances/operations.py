@@ -11,10 +11,9 @@ from engine.catalog.documents import Targets, load_targets
 from engine.catalog.versions import VersionError, parse_version, satisfies
 from engine.errors import InvalidInput
 from engine.instances import lifecycle
-from engine.people.permissions import Action, document_subject, may
+from engine.people.permissions import Action
 from engine.requests.operations import ACTIONS, KINDS, OperationType, order
 from engine.results import Actor, OperationForm, OperationView, RequestType, Submission
-from engine.store import instances
 from engine.store import submission as store
 from engine.store.instances import InstanceRow
 from engine.store.pool import Connection
@@ -77,14 +76,12 @@ async def upgrade_path(
     row = await lifecycle.find(connection, actor, instance_id)
     offered = [
         one
-        for one in await instances.operations(connection, row.id)
+        for one in await lifecycle.operations(connection, actor, row.id)
         if one.operation_type == "upgrade"
     ]
     names = [one.operation_name for one in offered]
     documents = {
-        one.name: one
-        for one in await store.held_documents(connection, "UpgradeItem", names)
-        if may(actor, Action.REQUEST, document_subject(one.owner, one.access))
+        one.name: one for one in await store.held_documents(connection, "UpgradeItem", names)
     }
     item = await store.document_of_instance(connection, row.id)
     rungs = [

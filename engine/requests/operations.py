@@ -290,7 +290,9 @@ async def order(
     NotFound where there is no such operation, or it is not the person's.
     """
     document = await held_document(connection, actor, KINDS[request_type], name)
-    every = await instances.operations(connection, target.id)
+    every = await instances.operations(
+        connection, target.id, teams=actor.teams, sees_all=actor.is_admin
+    )
     offered = [one for one in every if one.operation_type == request_type]
     return OperationOrder(
         request_type,

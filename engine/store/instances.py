@@ -148,11 +148,15 @@ async def bundles(connection: Connection, instance_id: UUID) -> list[MemberView]
 
 
 async def operations_due(
-    connection: Connection, instance_ids: Sequence[UUID]
+    connection: Connection, instance_ids: Sequence[UUID], *, teams: Sequence[str], sees_all: bool
 ) -> dict[UUID, list[str]]:
-    """Return the names of what is eligible for each of some instances, as last evaluated."""
+    """Return the names of what is eligible for each of some instances, as last evaluated.
+
+    Only what is open to somebody of these teams, or everything.
+    """
     due: dict[UUID, list[str]] = {id_: [] for id_ in instance_ids}
-    for one in await rows(connection, _sql.operations_due, {"ids": list(instance_ids)}, _Due):
+    asked = {"ids": list(instance_ids), "teams": list(teams), "sees_all": sees_all}
+    for one in await rows(connection, _sql.operations_due, asked, _Due):
         due[one.instance_id].append(one.name)
     return due
 
@@ -178,9 +182,15 @@ async def timeline(connection: Connection, instance_id: UUID) -> list[TimelineEn
     return await rows(connection, _sql.timeline, {"id": instance_id}, TimelineEntry)
 
 
-async def operations(connection: Connection, instance_id: UUID) -> list[OperationView]:
-    """Return every operation that targets an instance, eligible or not."""
-    return await rows(connection, _sql.operations, {"id": instance_id}, OperationView)
+async def operations(
+    connection: Connection, instance_id: UUID, *, teams: Sequence[str], sees_all: bool
+) -> list[OperationView]:
+    """Return every operation that targets an instance, eligible or not.
+
+    Only what is open to somebody of these teams, or everything.
+    """
+    asked = {"id": instance_id, "teams": list(teams), "sees_all": sees_all}
+    return await rows(connection, _sql.operations, asked, OperationView)
 
 
 @dataclass(frozen=True, slots=True)

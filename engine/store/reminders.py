@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from engine.store import queries
 from engine.store.pool import Connection
-from engine.store.rows import rows, value
+from engine.store.rows import jsonb, rows, value
 
 _sql = queries.load("reminders")
 
@@ -54,9 +54,18 @@ async def tell_overruns(connection: Connection, ids: Sequence[UUID]) -> int:
     return int(await value(connection, _sql.tell_overruns, {"ids": list(ids)}) or 0)
 
 
-async def send_digests(connection: Connection, pause: timedelta, most: int) -> int:
-    """Tell owners of up to `most` new operations each, after `pause` again; return how many owners."""
-    parameters = {"pause": pause, "most": most}
+async def send_digests(
+    connection: Connection,
+    pause: timedelta,
+    most: int,
+    declared: Mapping[str, Collection[str]],
+) -> int:
+    """Tell owners of up to `most` new operations each, after `pause` again; return how many owners.
+
+    `declared`: members of teams beside those that the directory knows.
+    """
+    teams = jsonb({team: sorted(members) for team, members in declared.items()})
+    parameters = {"pause": pause, "most": most, "declared": teams}
     return int(await value(connection, _sql.send_digests, parameters) or 0)
 
 

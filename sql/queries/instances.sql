@@ -102,11 +102,13 @@ WHERE m.member_instance_id = %(id)s
 ORDER BY si.instance_name, si.id;
 
 -- name: operations_due
--- The operations that are eligible for instances, by instance; an upgrade before an update.
-SELECT instance_id, operation_name AS name
-FROM eligible_operations
-WHERE instance_id = ANY (%(ids)s) AND eligibility_status = 'eligible'
-ORDER BY operation_type DESC, operation_name;
+-- The operations that are eligible for instances and open to somebody of these teams, by instance; an upgrade
+-- before an update.
+SELECT eo.instance_id, eo.operation_name AS name
+FROM eligible_operations eo
+WHERE eo.instance_id = ANY (%(ids)s) AND eo.eligibility_status = 'eligible'
+  AND (%(sees_all)s OR operation_is_open(eo.operation_type, eo.operation_name, %(teams)s::text[]))
+ORDER BY eo.operation_type DESC, eo.operation_name;
 
 -- name: refresh_eligibility
 -- Judge again the operations of instances that changed, or whose rows have expired; how many those are.
@@ -152,7 +154,9 @@ LEFT JOIN service_requests r ON r.id = told.request_id
 ORDER BY told.at, told.place;
 
 -- name: operations
--- Every operation that targets an instance, with whether it may be run now and, where not, why.
+-- Every operation that targets an instance and is open to somebody of these teams, with whether it may be run now
+-- and, where not, why.
 SELECT operation_type, operation_name, operation_version, description, destructive,
        downtime_required, estimated_duration, eligible, reason
-FROM evaluate_operations(%(id)s);
+FROM evaluate_operations(%(id)s)
+WHERE %(sees_all)s OR operation_is_open(operation_type, operation_name, %(teams)s::text[]);

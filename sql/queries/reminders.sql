@@ -77,8 +77,8 @@ WITH late AS (
 SELECT count(*), pg_notify('pao_events', '') FROM told HAVING count(*) > 0;
 
 -- name: send_digests
--- Tell owners, each once a day at most, what their services may newly get; an operation that may not be run any
--- more can be new again. Returns how many owners were told.
+-- Tell owners, each once a day at most, what their services may newly get of what is open to them; an operation that
+-- may not be run any more can be new again. Returns how many owners were told.
 WITH forgotten AS (
     UPDATE eligible_operations SET told_at = NULL
     WHERE eligibility_status <> 'eligible' AND told_at IS NOT NULL
@@ -91,6 +91,11 @@ WITH forgotten AS (
     WHERE eo.eligibility_status = 'eligible' AND eo.told_at IS NULL
       AND (eo.expires_at IS NULL OR eo.expires_at > clock_timestamp())
       AND si.instance_state IN ('active', 'degraded')
+      AND operation_is_open(eo.operation_type, eo.operation_name,
+              ARRAY(SELECT unnest(p.teams) FROM people p WHERE p.user_id = si.owner_user_id
+                    UNION SELECT team FROM jsonb_each(%(declared)s) AS declared(team, members)
+                    WHERE members ? si.owner_user_id
+                    UNION SELECT si.owner_team))
 ), owners AS (
     INSERT INTO digests AS d (owner_user_id)
     SELECT DISTINCT owner_user_id FROM fresh ORDER BY owner_user_id

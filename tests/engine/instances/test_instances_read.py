@@ -134,7 +134,7 @@ async def test_operations_say_which_may_be_run(rows: Rows) -> None:
     instance = await rows.instance(item=await rows.item("db"), catalog_version="1.0.0")
     await rows.operation("upgrade", "to-3", [{"name": "db", "version_range": "^2"}])
 
-    (operation,) = await lifecycle.operations(rows.connection, instance)
+    (operation,) = await lifecycle.operations(rows.connection, OWNER, instance)
 
     assert (operation.operation_name, operation.eligible) == ("to-3", False)
     assert operation.reason == "version 1.0.0 is outside ^2"

@@ -9,6 +9,7 @@ import pytest
 
 from engine.instances.digests import LONGEST, send_digests
 from engine.store.pool import Connection, Pool
+from tests.support.engines import add_operation
 from tests.support.founding_rows import Rows
 
 
@@ -65,6 +66,23 @@ async def test_an_owner_hears_of_all_their_services_in_one_message(rows: Rows, p
             for name in ("blog", "shop")
         ],
     }
+
+
+async def test_an_owner_hears_only_of_what_is_open_to_them(
+    rows: Rows, pool: Pool, connection: Connection
+) -> None:
+    for name, team in (("to-2", "dba"), ("to-3", "payments"), ("to-4", "night")):
+        targets = [{"name": "database", "version_range": ">=1.0.0"}]
+        access = {"access": {"teams": [team]}}
+        await add_operation(connection, "upgrade", name, targets, **access)
+    await connection.execute(
+        "INSERT INTO people (user_id, name, teams) VALUES ('U1', 'Alice', '{payments}')"
+    )
+    instance = await rows.instance()
+    for name in ("to-2", "to-3", "to-4"):
+        await offer(rows, instance, name)
+    assert await send_digests(pool, {"night": {"U1"}, "dba": {"U2"}}) == 1
+    assert await told(rows) == [("U1", ["to-3", "to-4"])]
 
 
 async def test_what_is_new_on_the_same_day_waits_for_the_next(rows: Rows, pool: Pool) -> None:

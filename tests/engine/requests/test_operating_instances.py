@@ -83,6 +83,28 @@ async def test_an_update_is_a_request_about_its_instance(bench: Workbench) -> No
     assert kept["targets"]["catalog_items"] == [TARGET]
 
 
+async def test_an_operation_that_is_not_open_to_one_is_neither_listed_nor_proposed(
+    bench: Workbench,
+) -> None:
+    id_ = await instance(bench)
+    limited = {"access": {"teams": ["dba"]}}
+    await add_operation(bench.connection, "update", "harden", [TARGET], **limited)
+    await add_operation(bench.connection, "update", "grow", [TARGET])
+    await bench.connection.execute(b"SELECT refresh_eligible_operations()")
+    for actor, names in (
+        (ALICE, ["grow"]),
+        (OWNER, ["grow", "harden"]),
+        (ADMIN, ["grow", "harden"]),
+    ):
+        found = await bench.engine.instance_operations(actor, id_)
+        assert [one.operation_name for one in found] == names
+        (listed,) = (await bench.engine.instances(actor, scope="all")).items
+        assert list(listed.operations_due) == names
+    with pytest.raises(NotFound) as refused:
+        await operate(bench, id_, "hardn")
+    assert "harden" not in str(refused.value)
+
+
 async def test_it_begins_with_what_the_instance_has(bench: Workbench) -> None:
     id_ = await instance(bench, replicas=3, size="large")
     await add_operation(bench.connection, "update", "grow", [TARGET], fields=FIELDS)
