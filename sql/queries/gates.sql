@@ -6,10 +6,11 @@ SET gate = 'checks', gate_at = clock_timestamp(), gate_token = gate_token + 1,
 WHERE id = %(id)s;
 
 -- name: await_opening
--- Have a worker open a request at its time; nothing where that has come already.
+-- Have a worker open a request at its time; nothing where that has come already. No timeout of an earlier run
+-- goes on meanwhile.
 UPDATE service_requests
 SET gate = 'opening', gate_at = not_before, gate_token = gate_token + 1,
-    sequence_seconds = %(seconds)s
+    sequence_seconds = %(seconds)s, timeout_at = NULL, component_seconds = NULL
 WHERE id = %(id)s AND not_before > clock_timestamp();
 
 -- name: clear_gate

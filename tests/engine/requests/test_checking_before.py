@@ -11,10 +11,11 @@ from engine import RequestView, Submission
 from engine.checks.base import CheckFacts
 from engine.requests import windows
 from engine.requests.gates import Gates
+from engine.steps.base import Completed
 from tests.support.engines import ADMIN, ALICE, add_item, automation
 from tests.support.http_server import HttpServer
 from tests.support.operations import operate
-from tests.support.workbench import Workbench, states, step
+from tests.support.workbench import Workbench, fail, states, step
 
 WINDOW_FIELD = {"name": "maintenance_window", "type": "json"}
 
@@ -253,6 +254,24 @@ async def test_no_step_is_due_before_its_time_and_the_timeout_counts_from_then(
     assert done.status == "completed"
     until = "SELECT timeout_at - clock_timestamp() < interval '31 min' FROM service_requests"
     assert await bench.one(until)
+
+
+async def test_a_resume_that_waits_for_a_later_window_does_not_run_out_of_time(
+    bench: Workbench,
+) -> None:
+    bench.script["a"] = [fail(kind="permanent"), Completed()]
+    view = await bench.request([step("a")], fields=[WINDOW_FIELD], timeout="1h")
+    assert (await bench.run(view)).status == "failed"
+    await bench.connection.execute(
+        b"UPDATE service_requests SET timeout_at = timeout_at - interval '1 day'"
+    )
+    later = {"maintenance_window": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+    await bench.engine.resume(ALICE, view.request_id, parameters=later)
+    await bench.reap()
+    assert states(await bench.view(view)) == {"a": "pending"}
+    await _the_time_has_come(bench)
+    assert (await bench.run(view)).status == "completed"
+    assert await bench.one("SELECT timeout_at > clock_timestamp() FROM service_requests")
 
 
 async def test_the_parameter_sets_the_window(bench: Workbench) -> None:
