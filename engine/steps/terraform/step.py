@@ -142,7 +142,7 @@ class TerraformFile:
             return Foreseen(None, why_unknown=str(missing))
         template = read_template(TerraformTemplate, context.template)
         if context.request_type != "create":
-            async with self._attempt(context, template, grace=LOOK_GRACE) as attempt:
+            async with self._attempt(context, template, looks=True) as attempt:
                 await self._init(attempt)
                 if await _has_workspace(attempt):
                     await _select_workspace(attempt)
@@ -151,7 +151,7 @@ class TerraformFile:
                     return Foreseen(NOTHING.summary())
         empty = {"type": "local", "path": str(context.work_dir / "empty.tfstate")}
         template = template.model_copy(update={"backend_config": empty})
-        async with self._attempt(context, template, grace=LOOK_GRACE) as attempt:
+        async with self._attempt(context, template, looks=True) as attempt:
             await self._init(attempt)
             await _select_workspace(attempt)
             return await _foreseen(attempt)
@@ -162,15 +162,16 @@ class TerraformFile:
         context: StepContext,
         template: TerraformTemplate | None = None,
         *,
-        grace: float = INTERRUPT_GRACE,
+        looks: bool = False,
     ) -> AsyncIterator[_Attempt]:
+        """Give an attempt its folders. One that only looks ends nobody else's processes."""
         template = template or read_template(TerraformTemplate, context.template)
         binary = find_binary(self._services.terraform_bin)
         workspace = workspace_name(template, context)
         source = module_source(template, self._services.terraform_module_allow)
         pg_dsn = await self._state_address(template)
-        mark = _mark(context, pg_dsn)
-        if ended := await end_orphans(mark):
+        mark = "" if looks else _mark(context, pg_dsn)
+        if mark and (ended := await end_orphans(mark)):
             await context.log(f"Ended {ended} processes that a lost worker had left running\n")
         await asyncio.to_thread(
             remove_left_behind, context.external.get("folder"), context.work_dir
@@ -186,6 +187,7 @@ class TerraformFile:
                 self._services.export_module,
             )
             environment = child_environment(folders, mark, self._plugins, pg_dsn)
+            grace = LOOK_GRACE if looks else INTERRUPT_GRACE
             program = Program(binary, folders.root, environment, context.log, grace)
             yield _Attempt(context, template, source, workspace, program)
         finally:
