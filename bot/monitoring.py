@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from engine import PaoError
-from engine.metrics import REGISTRY, Measures
+from engine.metrics import REGISTRY, Measures, Queues
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -131,18 +131,7 @@ class _Collected(Collector):
         if found is None:
             return
         yield _requests(found)
-        yield _gauge("pao_steps_due", "Steps that may be claimed now", found.steps_due)
-        yield _gauge("pao_steps_waiting", "Steps that are due later", found.steps_waiting)
-        yield _gauge("pao_steps_running", "Steps that a worker has in hand", found.steps_running)
-        about = "How long the first step that is due has waited for a worker"
-        yield _gauge("pao_steps_oldest_due_seconds", about, found.oldest_due)
-        yield _gauge("pao_outbox_items", "What is still to be done outside", found.outbox)
-        about = "How long the first item that is due has waited"
-        yield _gauge("pao_outbox_lag_seconds", about, found.outbox_lag)
-        yield _gauge("pao_tickets_open", "Tickets that people work on", found.tickets_open)
-        about = "Approvals that nobody has given yet"
-        yield _gauge("pao_approvals_waiting", about, found.approvals_waiting)
-        yield _gauge("pao_parked_events", "Events put aside by a consumer", found.parked_events)
+        yield from _queues(found.queues)
         yield from _sync(found)
         for name, number in found.pool.items():
             yield _gauge(f"pao_pool_{name}", "Of this process's connection pool", number)
@@ -155,6 +144,21 @@ def _requests(found: Measures) -> GaugeMetricFamily:
     for (type_, status), number in found.requests.items():
         family.add_metric([type_, status], number)
     return family
+
+
+def _queues(found: Queues) -> Iterator[GaugeMetricFamily]:
+    yield _gauge("pao_steps_due", "Steps that may be claimed now", found.steps_due)
+    yield _gauge("pao_steps_waiting", "Steps that are due later", found.steps_waiting)
+    yield _gauge("pao_steps_running", "Steps that a worker has in hand", found.steps_running)
+    about = "How long the first step that is due has waited for a worker"
+    yield _gauge("pao_steps_oldest_due_seconds", about, found.oldest_due)
+    yield _gauge("pao_outbox_items", "What is still to be done outside", found.outbox)
+    about = "How long the first item that is due has waited"
+    yield _gauge("pao_outbox_lag_seconds", about, found.outbox_lag)
+    yield _gauge("pao_tickets_open", "Tickets that people work on", found.tickets_open)
+    about = "Approvals that nobody has given yet"
+    yield _gauge("pao_approvals_waiting", about, found.approvals_waiting)
+    yield _gauge("pao_parked_events", "Events put aside by a consumer", found.parked_events)
 
 
 def _sync(found: Measures) -> Iterator[GaugeMetricFamily]:

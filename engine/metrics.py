@@ -57,11 +57,9 @@ class LastSync:
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
-    """How the whole installation stands; times in seconds."""
+class Queues:
+    """What waits; times in seconds."""
 
-    requests: Mapping[tuple[str, str], int]
-    """Number by (type, status)."""
     steps_due: int
     steps_waiting: int
     steps_running: int
@@ -73,6 +71,15 @@ class Measures:
     tickets_open: int
     approvals_waiting: int
     parked_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """How the whole installation stands."""
+
+    requests: Mapping[tuple[str, str], int]
+    """Number by (type, status)."""
+    queues: Queues
     sync: LastSync | None
     pool: Mapping[str, int]
     """Statistics of this process's connection pool."""

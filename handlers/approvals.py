@@ -25,7 +25,7 @@ from bot.listening import (
 from bot.messages import notices
 from bot.messages.approvals import APPROVE, REJECT, waiting
 from bot.notifier import READER
-from engine import Forbidden, InvalidInput, NotFound, RequestView
+from engine import ApprovalView, Forbidden, InvalidInput, NotFound, RequestView
 
 
 def register(app: AsyncApp, services: Services) -> None:
@@ -49,13 +49,7 @@ async def approve(call: Call, request_id: str, step: str | None, reason: str | N
 
 async def open_approve(call: Call, request_id: str, step: str | None) -> None:
     """Open the modal in which somebody agrees."""
-    engine, actor = call.services.engine, await call.actor()
-    due = await engine.approval_to_decide(actor, request_id, step=step)
-
-    async def asked() -> dict[str, object]:
-        return forms.approve_form(await engine.request(actor, request_id), due)
-
-    await call.open(asked(), reopen=" ".join(filter(None, ("approve", request_id, step))))
+    await _open(call, "approve", forms.approve_form, request_id, step)
 
 
 async def reject(call: Call, request_id: str, step: str | None, reason: str | None) -> None:
@@ -71,13 +65,7 @@ async def reject(call: Call, request_id: str, step: str | None, reason: str | No
 
 async def open_reject(call: Call, request_id: str, step: str | None) -> None:
     """Open the modal in which somebody refuses."""
-    engine, actor = call.services.engine, await call.actor()
-    due = await engine.approval_to_decide(actor, request_id, step=step)
-
-    async def asked() -> dict[str, object]:
-        return forms.reject_form(await engine.request(actor, request_id), due)
-
-    await call.open(asked(), reopen=" ".join(filter(None, ("reject", request_id, step))))
+    await _open(call, "reject", forms.reject_form, request_id, step)
 
 
 async def on_approved(call: Call) -> Outcome:
@@ -111,6 +99,23 @@ async def on_rejected(call: Call) -> Outcome:
     except InvalidInput as refusal:
         return _mend(call, refusal)
     return Close(then=lambda: call.say(notices.rejected(decided)))
+
+
+async def _open(
+    call: Call,
+    verb: str,
+    form: Callable[[RequestView, ApprovalView], dict[str, object]],
+    request_id: str,
+    step: str | None,
+) -> None:
+    """Open a form of what somebody may decide; its trigger may have expired."""
+    engine, actor = call.services.engine, await call.actor()
+    due = await engine.approval_to_decide(actor, request_id, step=step)
+
+    async def asked() -> dict[str, object]:
+        return form(await engine.request(actor, request_id), due)
+
+    await call.open(asked(), reopen=" ".join(filter(None, (verb, request_id, step))))
 
 
 def _mend(call: Call, refusal: InvalidInput) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.metrics import LastSync, Measures
+from engine.metrics import LastSync, Measures, Queues
 from engine.store import queries
 from engine.store.pool import Connection, Pool, transaction
 from engine.store.rows import row_or_none, rows
@@ -19,19 +19,6 @@ class _Count:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Queues:
-    steps_due: int
-    steps_waiting: int
-    steps_running: int
-    oldest_due: float
-    outbox: int
-    outbox_lag: float
-    tickets_open: int
-    approvals_waiting: int
-    parked_events: int
-
-
 async def measure(pool: Pool) -> Measures:
     """Return how everything stands."""
     async with transaction(pool) as connection:
@@ -40,18 +27,10 @@ async def measure(pool: Pool) -> Measures:
 
 async def _measured(connection: Connection, pool: dict[str, int]) -> Measures:
     counts = await rows(connection, _sql.request_counts, {}, _Count)
-    (queues,) = await rows(connection, _sql.queues, {}, _Queues)
+    (queues,) = await rows(connection, _sql.queues, {}, Queues)
     return Measures(
         requests={(one.type, one.status): one.number for one in counts},
-        steps_due=queues.steps_due,
-        steps_waiting=queues.steps_waiting,
-        steps_running=queues.steps_running,
-        oldest_due=queues.oldest_due,
-        outbox=queues.outbox,
-        outbox_lag=queues.outbox_lag,
-        tickets_open=queues.tickets_open,
-        approvals_waiting=queues.approvals_waiting,
-        parked_events=queues.parked_events,
+        queues=queues,
         sync=await row_or_none(connection, _sql.last_sync, {}, LastSync),
         pool=pool,
     )
