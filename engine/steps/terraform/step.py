@@ -37,7 +37,7 @@ from engine.steps.terraform.plan import Plan, read_drift, read_plan
 from engine.steps.terraform.plugin_cache import plugin_cache
 from engine.steps.terraform.process import CHUNK, INTERRUPT_GRACE, Finished, Program
 from engine.steps.terraform.state import read_outputs, read_resources
-from engine.steps.terraform.template import TerraformTemplate, workspace_name
+from engine.steps.terraform.template import TerraformTemplate, is_end, workspace_name
 
 LOCK_TIMEOUT = "5s"
 """How long one command waits for the state's lock; a longer wait holds no process."""
@@ -278,8 +278,12 @@ async def _planned(attempt: _Attempt, locking: Sequence[str]) -> Plan | None:
 
 
 def _refuse(attempt: _Attempt, plan: Plan) -> None:
-    """Raise StepFailed where the plan does what the document was not declared to do."""
-    if not attempt.context.destructive and not attempt.destroys:
+    """Raise StepFailed where the plan does what the document was not declared to do.
+
+    A template's own `destroy` declares nothing: it may hang on what somebody entered.
+    """
+    is_asked_for = attempt.destroys and is_end(attempt.context)
+    if not attempt.context.destructive and not is_asked_for:
         plan.refuse_destruction()
         plan.refuse_other_module(attempt.source.address)
 

@@ -54,9 +54,12 @@ class TerraformTemplate(RenderedTemplate):
 
     def destroys(self, context: StepContext) -> bool:
         """Whether the step takes down instead of making."""
-        if self.destroy is not None:
-            return self.destroy
-        return context.request_type == "decommission" or context.config.get("destroy") is True
+        return is_end(context) if self.destroy is None else self.destroy
+
+
+def is_end(context: StepContext) -> bool:
+    """Whether the engine itself planned the step to take down: people asked for the end of it."""
+    return context.request_type == "decommission" or context.config.get("destroy") is True
 
 
 def workspace_name(template: TerraformTemplate, context: StepContext) -> str:

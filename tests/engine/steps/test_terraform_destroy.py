@@ -61,6 +61,20 @@ async def test_a_planned_destroy_takes_down_whatever_the_request_is(
     assert await resources(bench) == 0
 
 
+async def test_an_update_that_is_not_declared_destructive_destroys_nothing_by_its_template(
+    bench: Workbench,
+) -> None:
+    template = {"module_source": bench.module(SIZED)}
+    completed(await bench.step.start(bench.context(template)))
+    asked = bench.context({**template, "destroy": True}, request_type="update", destructive=False)
+
+    with pytest.raises(StepFailed) as failure:
+        await bench.step.start(asked)
+
+    assert failure.value.error_type == "plan_destroys"
+    assert await resources(bench) == 1
+
+
 async def test_a_document_may_ask_for_an_apply_where_the_plan_would_destroy(
     bench: Workbench,
 ) -> None:
