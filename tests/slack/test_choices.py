@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.store.pool import Connection
+from tests.support.founding_rows import Rows
 from tests.support.git import GitRepository
 from tests.support.http_server import HttpServer
 from tests.support.running_bot import RunningBot, running_bot
@@ -39,6 +41,20 @@ fulfillment:
     template: {{url: "{url}/tickets", body: {{summary: "{{{{ size }}}} {{{{ zone }}}} {{{{ colour }}}}"}}}}
 """
 
+READER = """
+name: reader
+version: 1.0.0
+owner: platform
+description: Reads from a cluster of the first version
+dependencies: [{{catalog_item: cluster, version: "<2.0.0", name: base, required: false}}]
+presentation:
+  fields: [{{name: source, type: instance, catalog_item: cluster, version: "<2.0.0", required: true}}]
+fulfillment:
+  manual:
+    system: webhook
+    template: {{url: "{url}/tickets", body: {{summary: "{{{{ source }}}}"}}}}
+"""
+
 ZONES = {"zones": [{"value": "a", "label": "Zone A"}, {"value": "b"}, {"value": "c"}, 7]}
 
 
@@ -52,7 +68,10 @@ async def choosing(
     """The bot with one document; Alice is in the team payments."""
     http_server.answer("POST", "/tickets", json={"id": "OPS-1", "status": "open"})
     repository = git_repository(
-        {"catalog/compute/cluster.yaml": CLUSTER.format(url=http_server.url)}
+        {
+            "catalog/compute/cluster.yaml": CLUSTER.format(url=http_server.url),
+            "catalog/compute/reader.yaml": READER.format(url=http_server.url),
+        }
     )
     secrets = tmp_path / "secrets"
     secrets.mkdir()
@@ -137,6 +156,31 @@ async def test_a_source_that_is_down_gives_the_fallback_or_says_so(
     assert "down" in words
     await choosing.twin.submit("bob", form, {"field:zone": words})
     assert choosing.twin.errors_of(form) == {}
+
+
+@pytest.mark.parametrize("block", ["field:source", "dependency:base"])
+async def test_services_of_other_versions_are_neither_offered_nor_taken(
+    choosing: RunningBot, connection: Connection, block: str
+) -> None:
+    rows = Rows(connection)
+    cluster = await rows.value("SELECT id FROM catalog_items WHERE slug = 'cluster'")
+    for name, version in (("old", "1.4.0"), ("older", "1.0.0"), ("new", "2.0.0")):
+        await rows.instance(item=cluster, instance_name=name, catalog_version=version)
+    await connection.commit()
+
+    form = await choosing.form("alice", "reader")
+    for asked in ("field:source", "dependency:base"):
+        offer = await choosing.twin.suggest("alice", form, "field_options", block_id=asked)
+        found = {one["text"]["text"]: one["value"] for one in offer}
+        assert set(found) == {"old", "older"}
+
+    await connection.execute(
+        "UPDATE service_instances SET catalog_version = '2.1.0' WHERE instance_name = 'old'"
+    )
+    await connection.commit()
+    values = {"field:source": found["older"]} | {block: found["old"]}
+    await choosing.twin.submit("alice", form, values)
+    assert "has version 2.1.0; <2.0.0 is needed" in choosing.twin.errors_of(form)[block]
 
 
 async def test_more_than_a_team_may_have_is_refused_in_words(choosing: RunningBot) -> None:
