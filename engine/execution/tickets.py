@@ -28,7 +28,7 @@ from uuid import UUID
 
 import structlog
 
-from engine.errors import InvalidInput, PaoError, StepFailed, Unavailable
+from engine.errors import Conflict, InvalidInput, PaoError, StepFailed, Unavailable
 from engine.events import STEPS_CHANNEL, NewEvent
 from engine.execution.outcome import LONGEST_MESSAGE
 from engine.execution.run import Surroundings
@@ -40,6 +40,7 @@ from engine.requests.begin import locked
 from engine.requests.by_hand import complete_manual_request, resolve_step
 from engine.requests.manual import complete_manual_step, waits_for_people
 from engine.requests.parameters import with_dots
+from engine.requests.recovery import is_refusal
 from engine.requests.subject import fulfillment_of
 from engine.requests.tickets import CLOSE, TICKET
 from engine.store import events, execution, outbox, requests, secrets
@@ -393,7 +394,7 @@ async def take_status(around: Surroundings, kept: KeptTicket, now: Ticket) -> No
 async def _resolve_by_ticket(
     connection: Connection, row: requests.RequestRow, kept: KeptTicket
 ) -> None:
-    """Complete the ticket's step; where its outputs must be asked for, it stays as it is."""
+    """Complete the ticket's step; where outputs are needed, or it cannot go on, it stays as it is."""
     for step in await requests.steps_of(connection, row.id):
         if step.id != kept.step_id:
             continue
@@ -401,11 +402,19 @@ async def _resolve_by_ticket(
             await complete_manual_step(connection, row.id, step, {})
         elif row.status == "failed" and not row.overtaken and step.status == "failed":
             try:
-                await resolve_step(connection, row, step, {})
+                async with connection.transaction():
+                    await resolve_step(connection, row, step, {})
             except InvalidInput as missing:
-                data = {"text": f"The ticket is done, but outputs are needed: {missing}"}
-                event = NewEvent("step.progress", row.id, step.id, data=data)
-                await events.write(connection, event)
+                why = f"outputs are needed: {missing}"
+            except Conflict as refused:
+                if not is_refusal(refused):
+                    raise
+                why = f"the request cannot go on: {refused}"
+            else:
+                continue
+            data = {"text": f"The ticket is done, but {why}"}
+            event = NewEvent("step.progress", row.id, step.id, data=data)
+            await events.write(connection, event)
 
 
 async def _step(

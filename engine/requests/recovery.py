@@ -40,6 +40,9 @@ from engine.templates import render
 APPROVAL: Final = "approval"
 """The type of steps that wait for people's approval."""
 
+OVERTAKEN: Final = "overtaken"
+"""The code of the refusal of a request whose instance another one has changed since."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
@@ -87,7 +90,14 @@ async def go_on_as_approved(
         async with connection.transaction():
             await _carry_on(connection, row, Resumption(**resumption))
     except Conflict as refused:
+        if not is_refusal(refused):
+            raise
         await requests.set_reason(connection, row.id, str(refused))
+
+
+def is_refusal(conflict: Conflict) -> bool:
+    """Say whether a request may not go on; a transaction that lost against another is run again."""
+    return isinstance(conflict, ConstraintViolated) or conflict.code == OVERTAKEN
 
 
 async def resumable(
@@ -113,7 +123,7 @@ def _overtaken(row: RequestRow) -> Conflict:
         "another request was made for the instance since",
         "Look at the newer request",
         request_id=row.request_id,
-        code="overtaken",
+        code=OVERTAKEN,
     )
 
 

@@ -10,6 +10,7 @@ from engine.requests.begin import locked
 from engine.steps.base import Completed
 from engine.store.pool import transaction
 from tests.support.engines import ALICE, MANUAL, automation
+from tests.support.operations import operate
 from tests.support.workbench import Workbench, fail, states, step, step_of
 
 PERMANENT: dict[str, Any] = {"kind": "permanent"}
@@ -98,6 +99,24 @@ async def test_a_resolved_ticket_completes_the_step_and_the_request_goes_on(
     assert states(done) == {"a": "completed", "b": "completed"}
     assert bench.steps.phases("a") == ["start"]
     assert "ticket.resolved" in await bench.kinds(failed)
+
+
+async def test_a_ticket_is_resolved_though_its_request_cannot_go_on(bench: Workbench) -> None:
+    made = await bench.run(await bench.request([step("made")]))
+    bench.script["resize"] = [fail(**PERMANENT)]
+    failed = await bench.run(await operate(bench, made.instance_id or "", "update", ["resize"]))
+    await make_tickets(bench)
+    # As when the bundle that it is a member of was decommissioned.
+    await bench.connection.execute(
+        "UPDATE service_instances SET instance_state = 'decommissioned',"
+        " decommissioned_at = clock_timestamp()"
+    )
+    bench.tickets.states["T-1"] = "resolved"
+    await poll_now(bench)
+    view = await bench.view(failed)
+    assert view.status == "failed"
+    assert [ticket.status for ticket in step_of(view, "resize").tickets] == ["resolved"]
+    assert "step.progress" in await bench.kinds(failed)
 
 
 async def test_a_resolved_ticket_asks_for_outputs_that_are_declared(bench: Workbench) -> None:

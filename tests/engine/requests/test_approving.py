@@ -10,7 +10,9 @@ import pytest
 
 from engine import Actor, Conflict, Forbidden, InvalidInput, NotFound, RequestView, Submission
 from engine.steps.base import Completed
+from engine.store.pool import connect
 from tests.support.engines import ADMIN, ALICE, BOB, MALLORY, OWNER, add_item
+from tests.support.eventually import eventually
 from tests.support.workbench import Workbench, fail, states, step
 
 CAROL = Actor("U5", "Carol", None, ("dba",), audit_name="cli:root as U5")
@@ -289,6 +291,27 @@ async def test_changes_that_the_condition_reads_are_approved_before_it_goes_on(
     assert done.status == "completed"
     instance = await bench.engine.instance(ALICE, done.instance_id or "")
     assert instance.deployment_parameters == {"size": "large"}
+
+
+async def test_an_approval_that_deadlocks_is_given_once_more(bench: Workbench) -> None:
+    failed = await _failed(bench, {**BY_CAROL, "required": "size == 'large'"})
+    await bench.engine.resume(ALICE, failed.request_id, {"size": "large"})
+    async with await connect(bench.config.database_url) as other:
+        # Who asked last is not the one that gives way.
+        await other.execute("SET deadlock_timeout = '1h'")
+        await other.execute("BEGIN")
+        await other.execute("SELECT FROM service_instances FOR UPDATE")
+        approving = asyncio.create_task(bench.engine.approve(CAROL, failed.request_id))
+        await eventually(lambda: _somebody_waits(bench))
+        await other.execute("SELECT FROM service_requests FOR UPDATE")
+        await other.execute("COMMIT")
+    went_on = await approving
+    assert (went_on.status, went_on.parameters["size"]) == ("in_progress", "large")
+
+
+async def _somebody_waits(bench: Workbench) -> bool:
+    waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    return bool(await bench.one(f"{waits} AND datname = current_database())"))
 
 
 async def test_who_changed_the_parameters_does_not_approve_the_change(bench: Workbench) -> None:
