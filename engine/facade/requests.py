@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
-from engine.catalog.documents import load_presentation
 from engine.catalog.fields import Option
 from engine.catalog.options import Asking, source_of
 from engine.catalog.values import FieldError
@@ -21,6 +20,7 @@ from engine.people.permissions import Action
 from engine.requests import by_hand, decisions, ending, recovery, submit, views
 from engine.requests.changes import Changes
 from engine.requests.parameters import refuse
+from engine.requests.pinned import secret_names
 from engine.requests.sealed import opened
 from engine.requests.submit import Intake, OptionsNeeded
 from engine.results import (
@@ -238,12 +238,10 @@ class RequestVerbs(Core):
         return await self._transact(read, actor)
 
     async def secret_parameters(self, actor: Actor, request_id: str) -> set[str]:
-        """Return the names of the secret fields of a request's document."""
+        """Return the names of the secret parameters of a request: its own, `<component>.<name>`."""
 
         async def read(connection: Connection) -> set[str]:
-            row = await views.find(connection, actor, request_id)
-            fields = load_presentation(row.plan["presentation"]).all_fields
-            return {field.name for field in fields if field.type == "secret"}
+            return secret_names((await views.find(connection, actor, request_id)).plan)
 
         return await self._transact(read, actor)
 

@@ -53,6 +53,18 @@ def components_of(plan: Mapping[str, Any], *, mark: str) -> list[ComponentForm]:
     ]
 
 
+def secret_names(plan: Mapping[str, Any]) -> set[str]:
+    """Return the secret parameters of a request: those of components as `<component>.<name>`."""
+    planned: Mapping[str, Mapping[str, Any]] = plan.get("components") or {}
+    parts = {"": plan} | {f"{name}.": part for name, part in planned.items()}
+    return {
+        f"{prefix}{field.name}"
+        for prefix, part in parts.items()
+        for field in load_presentation(part.get("presentation") or {}).all_fields
+        if field.type == "secret"
+    }
+
+
 def _component(name: str, part: Mapping[str, Any], mark: str) -> ComponentForm:
     details = document_of(part, mark=mark)
     fixed = part.get("parameters") or {}

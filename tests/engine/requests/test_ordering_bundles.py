@@ -180,6 +180,9 @@ async def test_secrets_of_components_are_sealed_and_shown_as_dots(bench: Workben
         parameters={"solution": "orders", "admin_password": "first-secret"},
         components={"spare": on(password="second-secret")},
     )
+    (listed,) = (await bench.engine.requests(ALICE)).items
+    named = await bench.engine.secret_parameters(ALICE, listed.request_id)
+    assert named == {"admin_password", "db.password", "spare.password"}
     dump = await bench.one(
         "SELECT string_agg(r::text, '') || (SELECT string_agg(i::text, '') FROM service_instances i)"
         " FROM service_requests r"
