@@ -10,7 +10,7 @@ from bot.app import Services
 from bot.listening import Call, listener
 from bot.messages import menus, notices
 from bot.messages.lists import Query
-from engine import InvalidInput, did_you_mean, quoted
+from engine import Actor, InvalidInput, did_you_mean, quoted
 from handlers import approvals, decommission, forms, operations, pages, recovery, services
 from handlers.words import Words, known_options, moment_in, split
 
@@ -39,7 +39,7 @@ async def on_command(call: Call) -> None:
     words = split(str(call.body.get("text") or ""))
     found = SUB_COMMANDS.get(words.name)
     if found is None:
-        meant = did_you_mean(words.name, SUB_COMMANDS)
+        meant = did_you_mean(words.name, _offered(await call.actor()))
         raise InvalidInput(
             f"There is no command {quoted(words.name)}.{meant}",
             do="Write /pao help to see what there is",
@@ -49,13 +49,13 @@ async def on_command(call: Call) -> None:
 
 
 async def _help(call: Call, _: Words) -> None:
-    actor = await call.actor()
-    rows = [
-        (row.usage, row.summary)
-        for row in SUB_COMMANDS.values()
-        if actor.is_admin or not row.for_admins
-    ]
-    await call.say(*menus.help_menu(rows))
+    offered = _offered(await call.actor()).values()
+    await call.say(*menus.help_menu([(row.usage, row.summary) for row in offered]))
+
+
+def _offered(actor: Actor) -> dict[str, SubCommand]:
+    """Return the rows that are told to a person: those of admins to admins only."""
+    return {name: row for name, row in SUB_COMMANDS.items() if actor.is_admin or not row.for_admins}
 
 
 async def _catalog(call: Call, words: Words) -> None:

@@ -244,7 +244,7 @@ def _named(steps: Sequence[StepView], name: str) -> StepView:
     for step in steps:
         if name in {step.name, step.step_id}:
             return step
-    names = [step.name for step in steps]
+    names = [step.full_name for step in steps]
     raise NotFound(
         f"There is no step {quoted(name)}.{did_you_mean(name, names)}",
         do=f"Its steps are: {', '.join(names[:20])}",

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.cli.output import encode, printable, table
-from bot.cli.progress import step_name
 from bot.cli.waiting import approval_words
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def _sections(view: RequestView) -> Iterator[str]:
         yield table([_row(step) for step in view.steps], _COLUMNS)
     for step in view.steps:
         if told := list(_told(step)):
-            yield "\n".join([f"{printable(step_name(step))}:", *told])
+            yield "\n".join([f"{printable(step.full_name)}:", *told])
     for approval in view.approvals:
         yield f"It needs {approval_words(approval)}."
 
@@ -47,7 +46,7 @@ def _row(step: StepView) -> Mapping[str, Any]:
     plan = found.get("plan")
     return {
         **asdict(step),
-        "name": step_name(step),
+        "name": step.full_name,
         "runs": _RUNS[found.get("runs")],
         "terraform_plan": None if plan is None else changes_in_words(plan),
     }

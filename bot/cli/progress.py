@@ -44,11 +44,6 @@ def progress() -> Iterator[Callable[[RequestView], None]]:
         yield display.show
 
 
-def step_name(step: StepView) -> str:
-    """Return what tells a step from the others: in a bundle names are unique in a component only."""
-    return step.step_id if "/" in step.step_id else step.name
-
-
 class _Display:
     """What rich draws several times a second, so that durations run."""
 
@@ -70,7 +65,7 @@ class _Display:
             sign, style = SIGNS[step.status]
             steps.add_row(
                 Text(sign, style),
-                Text(step_name(step)),
+                Text(step.full_name),
                 Text(_said(step), "dim"),
                 Text(_seconds(step), "dim"),
             )
@@ -92,7 +87,7 @@ class _Lines:
                 self._tell(
                     step.step_id,
                     step.status + said,
-                    f"  {step_name(step)}: {step.status} {said}".rstrip(),
+                    f"  {step.full_name}: {step.status} {said}".rstrip(),
                 )
         for waited in waits_for(request):
             self._tell(waited, waited, f"  waiting for {waited}")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from bot.cli.driving import Follow, drive
 from bot.cli.errors import DONE, NO
 from bot.cli.output import lines, table
-from bot.cli.progress import step_name
 from bot.cli.waiting import waits_for
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ def _step_row(step: StepView) -> Mapping[str, Any]:
     met = step.attempts[-1].error_message if step.attempts and step.status != "completed" else None
     return {
         **asdict(step),
-        "name": step_name(step),
+        "name": step.full_name,
         "attempts": len(step.attempts),
         "error": met,
     }

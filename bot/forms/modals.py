@@ -79,7 +79,7 @@ def skip_form(request_id: str, step: StepView) -> Block:
         "Skip a step",
         [
             section(
-                f"The step *{escaped(step.name, 200)}* of {code(request_id)} is left out, and what "
+                f"The step *{escaped(step.full_name, 200)}* of {code(request_id)} is left out, and what "
                 "depends on it goes on without its outputs."
             ),
             _why(),
@@ -93,7 +93,7 @@ def skip_form(request_id: str, step: StepView) -> Block:
 
 def resolve_form(request_id: str, step: StepView | None) -> Block:
     """Return the modal that asks for the outputs a step was to give, one field each."""
-    what = f"the step *{escaped(step.name, 200)}* of " if step else ""
+    what = f"the step *{escaped(step.full_name, 200)}* of " if step else ""
     asked = [_output(key) for key in (step.declared_outputs if step else ())[:OUTPUTS]]
     return modal(
         "Resolve by hand",

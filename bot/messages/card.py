@@ -93,7 +93,15 @@ def standing(view: RequestView) -> tuple[str, str]:
     """Return how a request stands: an icon, and words that follow "is"."""
     if view.status == "submitted" and waiting(view):
         return ":raised_hand:", "waiting for approval"
+    if _is_scheduled(view):
+        return ":alarm_clock:", "scheduled"
     return STATUS_WORDS.get(view.status, (":grey_question:", escaped(view.status, 50)))
+
+
+def _is_scheduled(view: RequestView) -> bool:
+    """Say whether nothing has begun of what is to begin at its time."""
+    begun = any(step.status != "pending" for step in view.steps)
+    return view.status == "in_progress" and view.not_before is not None and not begun
 
 
 def buttons(view: RequestView) -> Iterator[Block]:
@@ -135,7 +143,9 @@ def _heading(view: RequestView, thread: str | None) -> str:
 
 def _origin(view: RequestView) -> str:
     team = f" for team *{escaped(view.team, 100)}*" if view.team else ""
-    due = f" · starts {moment(view.not_before)}" if view.not_before else ""
+    due = (
+        f" · starts {moment(view.not_before)}" if view.not_before and not view.completed_at else ""
+    )
     return f"{mention(view.requester)}{team} · {moment(view.created_at)}{due}"
 
 
@@ -231,14 +241,14 @@ def _step_buttons(view: RequestView) -> Iterator[Block]:
     failed = next((step for step in view.steps if step.status == "failed"), None)
     if failed is not None and view.status == "failed":
         value = f"{view.request_id} {failed.step_id}"
-        yield button(f"Retry {failed.name}", RETRY, value)
-        yield button(f"Resolve {failed.name}", RESOLVE, value)
-        yield button(f"Skip {failed.name}", SKIP, value)
+        yield button(f"Retry {failed.full_name}", RETRY, value)
+        yield button(f"Resolve {failed.full_name}", RESOLVE, value)
+        yield button(f"Skip {failed.full_name}", SKIP, value)
         yield button("Log", LOGS, value)
         return
     by_hand = [step for step in view.steps if step.type == MANUAL and step.status in UNDER_WAY]
     for at, step in enumerate(by_hand[:BUTTONS_FOR]):
         action_id = f"{RESOLVE}:{at}" if at else RESOLVE
-        yield button(f"Resolve {step.name}", action_id, f"{view.request_id} {step.step_id}")
+        yield button(f"Resolve {step.full_name}", action_id, f"{view.request_id} {step.step_id}")
     if view.tickets and not view.steps:
         yield button("Resolve", RESOLVE, view.request_id, style="primary")

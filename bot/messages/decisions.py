@@ -102,5 +102,5 @@ def _of_step(event: Event, view: RequestView) -> str:
     wanted = event.data.get("step")
     if not wanted:
         return ""
-    named = next((step.name for step in view.steps if step.step_id == wanted), str(wanted))
+    named = next((step.full_name for step in view.steps if step.step_id == wanted), str(wanted))
     return f" step *{escaped(named, 200)}*"

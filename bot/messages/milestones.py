@@ -85,8 +85,10 @@ def _failed(event: Event, view: RequestView) -> Milestone:
 def _way_out(view: RequestView) -> str:
     request_id = escaped(view.request_id, 100)
     if view.can_resume:
+        changes = ", *Resume with changes* on the card does so with other values"
         return (
-            f"What works already is kept. `/pao resume {request_id}` goes on from there, "
+            f"What works already is kept. `/pao resume {request_id}` goes on from there"
+            f"{changes if view.parameters else ''}, "
             f"`/pao resolve {request_id}` says that it was done by hand, "
             f"`/pao abort {request_id}` gives up."
         )
@@ -139,7 +141,7 @@ def _why_failed(data: Mapping[str, Any]) -> Iterator[str]:
 
 def _step_name(event: Event, view: RequestView) -> str:
     step = _step(event, view)
-    return f"*{escaped(step.name, 200)}*" if step else "A step"
+    return f"*{escaped(step.full_name, 200)}*" if step else "A step"
 
 
 def _step(event: Event, view: RequestView) -> StepView | None:

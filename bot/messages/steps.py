@@ -29,7 +29,7 @@ SKIPPED_BECAUSE: Final[Mapping[str, str]] = {
     "condition": "its condition is false",
     "dependency": "a step before it failed",
     "manual": "skipped by hand",
-    "aborted": "the request was aborted",
+    "aborted": "the request ended before it began",
 }
 _TELLING: Final = ("failed", "retrying", "verifying", "running", "pending", "skipped", "completed")
 """The states of steps, the one that says most of a component first."""

@@ -72,9 +72,11 @@ def parameter_rows(
 def lines(outputs: Mapping[str, Any], limit: int) -> str:
     """Return values as a list in a message's text, exact as code."""
     told = [
-        f"• *{escaped(one_line(key), 100)}*: {code(value, 300)}"
-        for key, value in rows(outputs, limit)
+        f"• *{escaped(one_line(key), 100)}*: {code(shown(value), 300)}"
+        for key, value in list(outputs.items())[:limit]
     ]
+    if len(outputs) > limit:
+        told.append(f"… and {len(outputs) - limit} more")
     return "\n".join(told)
 
 

@@ -319,11 +319,11 @@ def _step(
 
 
 def _due(request: RequestRow, row: StepRow) -> datetime | None:
-    """Return when a step that waits is due: the first ones of a scheduled request at its time."""
-    if row.status not in ("pending", "retrying"):
-        return None
+    """Return when a step is due that waits for a time, not only for others."""
+    if row.status == "retrying":
+        return row.next_run_at
     is_first = row.section == "automation" and not row.depends_on
-    return request.not_before if request.gate == "opening" and is_first else row.next_run_at
+    return request.not_before if row.status == "pending" and is_first else None
 
 
 def _attempt(row: AttemptRow) -> AttemptView:

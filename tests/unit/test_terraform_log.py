@@ -71,9 +71,9 @@ def test_errors_of_commands_without_json(text: str, problems: list[Problem]) -> 
 
 
 def test_the_last_error_names_the_failure() -> None:
-    problems = [Problem("first"), Problem("last", "why", "module.main.a.b", "module/main.tf:3")]
+    problems = [Problem("first"), Problem("last", "why\nso", "module.main.a.b", "module/main.tf:3")]
     found = failure("apply", Finished(1, problems))
-    assert found.message == "terraform apply failed: last (a.b)"
+    assert found.message == "terraform apply failed: last (a.b): why so"
     assert found.details["address"] == "a.b"
     assert [one["summary"] for one in found.details["errors"]] == ["first", "last"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from textwrap import shorten
 from typing import Final
 
 from engine.errors import Kind, StepFailed
@@ -40,6 +41,9 @@ PERMANENT = frozenset(
 )
 """Summaries that mean that the module or its variables are wrong: the next try would say the same."""
 
+TOLD = 400
+"""Characters of a problem's detail that stand in the message; the details have all of it."""
+
 KEPT_PROBLEMS = 20
 """Errors that are kept in the details of a failure."""
 
@@ -52,10 +56,9 @@ def failure(phase: str, finished: Finished) -> StepFailed:
         )
     problems = [_shown(problem) for problem in finished.problems]
     last = problems[-1] if problems else Problem(f"it ended with exit code {finished.exit_code}")
-    where = f" ({last.address})" if last.address else ""
     return StepFailed(
         "terraform_failed",
-        f"terraform {phase} failed: {last.summary}{where}",
+        f"terraform {phase} failed: {_in_words(last)}",
         details={
             "phase": phase,
             "exit_code": finished.exit_code,
@@ -82,6 +85,13 @@ def _kind(problems: Sequence[Problem]) -> Kind:
         return "permanent"
     passing = "Saved plan is stale" in summaries or any(CREATION_LOCK in one for one in summaries)
     return "transient" if passing else "unknown"
+
+
+def _in_words(problem: Problem) -> str:
+    """Return what went wrong, where and why; a failed condition tells only in its detail."""
+    where = f" ({problem.address})" if problem.address else ""
+    why = shorten(problem.detail, TOLD, placeholder=" …")
+    return f"{problem.summary}{where}{f': {why}' if why else ''}"
 
 
 def _shown(problem: Problem) -> Problem:

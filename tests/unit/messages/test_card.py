@@ -244,3 +244,28 @@ def test_slack_takes_every_milestone(kind: str, text: str) -> None:
 
     assert told is not None
     check_blocks([{"type": "section", "text": mrkdwn(markup_for(told, view))}])
+
+
+def test_a_step_of_a_bundle_is_named_with_its_component() -> None:
+    failed = step("infrastructure", "failed", step_id="database/infrastructure")
+    view = request(failed, status="failed", can_resume=True)
+    assert "Retry database/infrastructure" in str(card(view).blocks)
+    planned = Event(1, "step.plan", NOON, {"add": 1}, view.request_id, failed.step_id)
+    told = milestone(planned, view)
+    assert told is not None
+    assert "database/infrastructure" in told.markup
+
+
+def test_more_outputs_than_a_thread_shows_are_counted() -> None:
+    view = request(step(), status="completed", outputs={f"key_{at}": at for at in range(20)})
+    told = milestone(Event(1, "request.completed", NOON, {}, view.request_id), view)
+    assert told is not None
+    assert told.markup.endswith("• *key_14*: `14`\n… and 5 more")
+
+
+def test_what_is_to_begin_later_is_scheduled_until_it_begins() -> None:
+    later = NOON + timedelta(days=1)
+    waiting = request(step(status="pending", started_at=None), not_before=later)
+    assert "is scheduled" in str(card(waiting).blocks)
+    begun = request(step(status="running"), not_before=later)
+    assert "is in progress" in str(card(begun).blocks)
