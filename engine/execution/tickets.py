@@ -9,32 +9,30 @@ The item's key is the ticket's idempotency key: a ticket system finds what a los
 behind, and manual_tickets keeps one row a key. An item has a lease like a step; a death between the
 creation and the row repeats the creation, which finds the ticket.
 
-A ticket's text is put together when it is made: the document's template, then the error, the
-attempts, the rendered parameters (secrets as dots) and a link. A template that fails to render
-still makes a ticket, with what is known.
+A ticket's text is put together when it is made (engine/execution/ticket_text.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 import structlog
 
 from engine.errors import Conflict, InvalidInput, PaoError, StepFailed, Unavailable
 from engine.events import STEPS_CHANNEL, NewEvent
+from engine.execution import ticket_text
 from engine.execution.outcome import LONGEST_MESSAGE
 from engine.execution.run import Surroundings
 from engine.execution.scope import RunScope, build_scope, secret_ids
 from engine.execution.ticket_memory import ItemMemory
-from engine.foreign_json import dump_json
+from engine.execution.ticket_text import LONGEST_SUMMARY, Cause, TicketType
 from engine.redaction import Redactor
 from engine.requests.begin import locked
 from engine.requests.by_hand import complete_manual_request, resolve_step
@@ -45,7 +43,7 @@ from engine.requests.subject import fulfillment_of
 from engine.requests.tickets import CLOSE, TICKET
 from engine.store import events, execution, outbox, requests, secrets
 from engine.store.execution import ClaimedRequest
-from engine.store.outbox import FailedAttempt, Item, KeptTicket, NewTicket, StepState
+from engine.store.outbox import Item, KeptTicket, NewTicket, StepState
 from engine.store.pool import Connection, retried_on_conflict, transaction
 from engine.store.secrets import EncryptedValue
 from engine.templates import render
@@ -65,29 +63,10 @@ LONGEST_RETRY_AFTER: Final = 3600.0
 
 ITEM_LEASE: Final = timedelta(minutes=2)
 BATCH: Final = 10
-LONGEST_SUMMARY: Final = 255
-LONGEST_DETAIL: Final = 4000
-
-CALLED_WITH: Final = frozenset({"url", "headers", "authentication", "status_url"})
-"""Keys of a ticket template that need their secrets: how the system is called, not what it is told."""
-
 DONE: Final = frozenset({"resolved", "closed"})
 """States of a ticket whose work is done."""
 
 log = structlog.get_logger(__name__)
-
-TicketType = Literal["fulfillment", "cleanup", "completion"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What a ticket is about."""
-
-    request: ClaimedRequest
-    type: TicketType
-    step_name: str | None
-    attempts: Sequence[FailedAttempt]
-    steps: Sequence[StepState]
 
 
 class Tickets:
@@ -275,7 +254,7 @@ class Tickets:
         component = step.component if step else None
         scope = self._scope(request, kept, component)
         manual = fulfillment_of(request.plan, component)["manual"]
-        template, problem = _rendered(manual.get("template") or {}, scope.names)
+        template, problem = ticket_text.rendered(manual.get("template") or {}, scope.names)
         cause = Cause(
             request=request,
             type=cast("TicketType", item.payload.get("type", "fulfillment")),
@@ -285,14 +264,15 @@ class Tickets:
         )
         redactor = Redactor(scope.secrets())
         link = self._link(request.request_id)
+        below = ticket_text.below(cause, link)
         described = "\n\n".join(
-            filter(None, (str(template.get("description") or ""), problem, _told(cause, link)))
+            filter(None, (str(template.get("description") or ""), problem, below))
         )
         draft = TicketDraft(
             key=item.key,
-            summary=redactor.text(_summary(template, cause))[:LONGEST_SUMMARY],
+            summary=redactor.text(ticket_text.summary(template, cause))[:LONGEST_SUMMARY],
             description=redactor.text(described),
-            template=_told_to_people(template, described, redactor),
+            template=ticket_text.for_people(template, described, redactor),
             request_id=request.request_id,
             ticket_type=cause.type,
             parameters=with_dots(request.parameters),
@@ -433,30 +413,6 @@ async def _what_was_done(connection: Connection, request: ClaimedRequest) -> Seq
     return await outbox.step_states(connection, request.id)
 
 
-def _rendered(
-    written: Mapping[str, Any], names: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], str]:
-    """Return the rendered template; where it fails, as written, and why."""
-    try:
-        rendered: Mapping[str, Any] = render(written, names, statements=True)
-    except PaoError as error:
-        return written, f"The ticket's template could not be rendered: {error}"
-    return rendered, ""
-
-
-def _told_to_people(
-    template: Mapping[str, Any], described: str, redactor: Redactor
-) -> Mapping[str, Any]:
-    """Redact a template, but for what makes the call and is not shown in the ticket."""
-    shown = {
-        key: value if key in CALLED_WITH else redactor.json(value)
-        for key, value in template.items()
-    }
-    if "description" in template:
-        shown["description"] = redactor.text(described)
-    return shown
-
-
 def _redacted(error: Exception, redactor: Redactor) -> StepFailed:
     if isinstance(error, StepFailed):
         return StepFailed(
@@ -470,64 +426,6 @@ def _redacted(error: Exception, redactor: Redactor) -> StepFailed:
     trace = "".join(traceback.format_exception(error))
     log.error("ticket_crashed", trace=redactor.text(trace))
     return StepFailed(type(error).__name__, redactor.text(str(error)))
-
-
-def _summary(template: Mapping[str, Any], cause: Cause) -> str:
-    written = template.get("summary") or template.get("short_description")
-    written = written or template.get("subject")
-    if written and cause.type == "fulfillment":
-        return " ".join(str(written).split())
-    document = cause.request.plan.get("document", {})
-    what = {
-        "fulfillment": "Please provide by hand",
-        "cleanup": "Please clean up after",
-        "completion": "Please complete by hand",
-    }[cause.type]
-    return f"{what}: {document.get('display_name')} ({cause.request.request_id})"
-
-
-def _told(cause: Cause, link: str | None) -> str:
-    """Return what stands under the description: error, step, attempts, parameters, link."""
-    lines = [f"Request: {cause.request.request_id}"]
-    if cause.step_name:
-        lines.append(f"Step: {cause.step_name}")
-    if cause.attempts:
-        last = cause.attempts[-1]
-        lines.append(f"Error: {last.error_type}: {last.error_message}")
-        if last.error_details:
-            lines.append(f"Details: {dump_json(last.error_details)[:LONGEST_DETAIL]}")
-        lines.append(f"Attempts: {len(cause.attempts)}")
-        lines += [
-            f"  {one.attempt_number}. {one.error_type}: {one.error_message}"
-            for one in cause.attempts
-        ]
-    lines.append(f"Parameters: {_as_text(with_dots(cause.request.parameters))}")
-    if cause.attempts and cause.attempts[-1].parameters:
-        lines.append(f"Rendered: {_as_text(cause.attempts[-1].parameters)}")
-    if cause.type != "fulfillment":
-        lines += _what_there_is(cause.steps, cause.type)
-    if link:
-        lines.append(f"Link: {link}")
-    return "\n".join(lines)
-
-
-def _what_there_is(steps: Sequence[StepState], ticket_type: TicketType) -> list[str]:
-    if ticket_type == "completion":
-        left = [step for step in steps if step.status != "completed"]
-        return ["Left to do:", *(f"  {step.step_name} ({step.step_type})" for step in left)]
-    lines = ["What exists already:"]
-    for step in steps:
-        lines += [
-            f"  {step.step_name}: {resource.get('address')} {resource.get('id') or ''}"
-            for resource in step.resources or ()
-        ]
-        if not step.resources and step.status == "completed":
-            lines.append(f"  {step.step_name} ({step.step_type}) {step.external_job_url or ''}")
-    return lines
-
-
-def _as_text(data: Any) -> str:
-    return json.dumps(json.loads(dump_json(data)), indent=2, ensure_ascii=False)[:LONGEST_DETAIL]
 
 
 def _request_of(item: Item) -> UUID:
