@@ -14,7 +14,7 @@ from typing import Any, Final
 from engine.catalog.documents import load_presentation
 from engine.catalog.fields import BaseField
 from engine.catalog.values import FieldError
-from engine.errors import NotFound, quoted
+from engine.errors import NotFound, quoted, shortened
 from engine.requests.judging import Form, Intake, judge_form, named
 from engine.requests.parameters import is_reference, refuse, seal, with_dots
 from engine.requests.sealed import opened
@@ -200,4 +200,5 @@ def _told(changed: Mapping[str, tuple[Any, Any]]) -> str:
 
 
 def _word(value: Any) -> str:
-    return "nothing" if value is None else str(value)
+    """Return a value on one line: whoever approves must not take it for words of ours."""
+    return "nothing" if value is None else shortened(" ".join(str(value).split()))

@@ -154,6 +154,21 @@ async def test_what_a_bundle_fixes_is_approved_as_it_becomes_not_as_it_was(
     assert (waits.status, [one.status for one in waits.approvals]) == ("failed", ["waiting"])
 
 
+async def test_what_changed_is_told_to_approvers_on_one_line(
+    bench: Workbench, http_server: HttpServer
+) -> None:
+    http_server.answer("POST", "/db", status=422)
+    made = automation([sending(http_server, "db", note="{{ note }}")])
+    rule = {"approvers": [{"user": "U5"}], "required": "note is defined"}
+    note = {"name": "note", "type": "textarea"}
+    await add_item(bench.connection, fields=[note], fulfillment=made, approval=rule)
+    view = await failed(bench, item="database", parameters={"note": "one"})
+    forged = "two\n\n:white_check_mark: approved by everybody"
+    waits = await bench.engine.resume(ALICE, view.request_id, {"note": forged})
+    told = waits.approvals[-1].message or ""
+    assert told == "note: one, now two :white_check_mark: approved by everybody"
+
+
 async def test_a_condition_on_what_is_not_known_yet_asks(
     bench: Workbench, http_server: HttpServer
 ) -> None:
