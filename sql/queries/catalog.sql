@@ -320,12 +320,10 @@ LIMIT %(limit)s;
 
 -- name: search_entries
 -- One page of the documents that have all the words, each as a prefix, the best hit first. As a sub-query the words
--- are read once and not for each row, which a plan that is made before they are known would do.
-SELECT kind, name, slug, display_name, version, category, owner, tags, description, lifecycle, icon,
-       replaced_by, score
-FROM (
-    SELECT kind, name, slug, coalesce(display_name, name) AS display_name, version, category,
-           owner, tags, description, lifecycle, icon, replaced_by,
+-- are read once and not for each row, which a plan that is made before they are known would do. Only what orders the
+-- hits is sorted; what a page shows is read for the page.
+WITH hit AS (
+    SELECT kind, id, name,
            CASE WHEN slug = %(slug)s::text THEN 3000000
                 WHEN starts_with(slug, %(slug)s::text) THEN 2000000 ELSE 0 END
            + CASE WHEN lifecycle = 'active' THEN 0 ELSE -1000000 END
@@ -342,11 +340,17 @@ FROM (
       AND (%(tag)s::text IS NULL OR tags ? %(tag)s)
       AND (%(sees_all)s::boolean OR access IS NULL
        OR catalog_entry_is_open(access, owner, %(teams)s::text[]))
-) AS hit
-WHERE %(after_name)s::text IS NULL
-   OR (-score, name, kind) > (-%(after_score)s::int, %(after_name)s, %(after_kind)s::text)
-ORDER BY score DESC, name, kind
-LIMIT %(limit)s;
+), page AS (
+    SELECT * FROM hit
+    WHERE %(after_name)s::text IS NULL
+       OR (-score, name, kind) > (-%(after_score)s::int, %(after_name)s, %(after_kind)s::text)
+    ORDER BY score DESC, name, kind
+    LIMIT %(limit)s
+)
+SELECT kind, name, slug, coalesce(display_name, name) AS display_name, version, category, owner,
+       tags, description, lifecycle, icon, replaced_by, score
+FROM page JOIN catalog_entries USING (kind, id, name)
+ORDER BY score DESC, name, kind;
 
 -- name: find_documents
 -- The documents of a name or slug, whole, those in service first.
