@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from engine.catalog.fields import (
         AnyField,
         BaseField,
-        BundlePresentation,
         Condition,
         DateField,
         InstanceField,
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
         NumberField,
         Option,
         PercentageField,
-        Presentation,
         SecretField,
         SelectionField,
         StringField,
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
         TimeField,
     )
     from engine.catalog.moments import Clock
+    from engine.catalog.presentation import BundlePresentation, Presentation
     from engine.catalog.refusal import Surroundings
     from engine.catalog.suggest import did_you_mean
     from engine.catalog.value_choices import allowed_options
@@ -103,11 +102,12 @@ _HOMES: Final = {
     "engine.catalog.conditions": "holds",
     "engine.catalog.documents": "load_presentation",
     "engine.catalog.fields": (
-        "AnyField BaseField BundlePresentation Condition DateField InstanceField IntegerField"
-        " MultiselectField NumberField Option PercentageField Presentation SecretField"
+        "AnyField BaseField Condition DateField InstanceField IntegerField"
+        " MultiselectField NumberField Option PercentageField SecretField"
         " SelectionField StringField TeamField TextareaField TimeField"
     ),
     "engine.catalog.moments": "Clock",
+    "engine.catalog.presentation": "BundlePresentation Presentation",
     "engine.catalog.refusal": "Surroundings",
     "engine.catalog.suggest": "did_you_mean",
     "engine.catalog.value_choices": "allowed_options",

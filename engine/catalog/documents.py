@@ -15,7 +15,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from engine.catalog.fields import BundlePresentation, Condition, Presentation
+from engine.catalog.fields import Condition
+from engine.catalog.presentation import BundlePresentation, Presentation
 from engine.catalog.scalars import (
     Count,
     Icon,

@@ -1,4 +1,4 @@
-"""What a form is drawn from: the field types with their constraints, conditions and groups.
+"""What a form is drawn from: the field types with their constraints, and conditions.
 
 A field says what it asks and what it accepts. How it looks in Slack is the business of bot/forms;
 whether a value is accepted, of engine/catalog/values.py.
@@ -397,49 +397,3 @@ FIELD_TYPES: Final[Mapping[str, type[BaseField]]] = {
     "team": TeamField,
 }
 """Every built-in type by its name; `ALIASES` has the other names."""
-
-
-class Group(Model):
-    """Fields that belong together, under a heading."""
-
-    name: str = Field(min_length=1, description="The group's name, unique in the form.")
-    title: Text | None = Field(None, description="The heading; default: the name in words.")
-    fields: Many[FieldSpec] = Field(description="The group's fields.")
-
-    @property
-    def heading(self) -> str:
-        """The title, or the name in words."""
-        return self.title or self.name.replace("_", " ").replace("-", " ").strip().capitalize()
-
-
-class Presentation(Model):
-    """What the form of an item asks: `fields`, or `groups` of fields."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["fields"]}, {"required": ["groups"]}]}
-    )
-
-    fields: Many[FieldSpec] | None = Field(None, description="The form's fields.")
-    groups: Many[Group] | None = Field(None, description="The form's fields in groups.")
-
-    @property
-    def all_fields(self) -> tuple[AnyField, ...]:
-        """All fields in the order of the form."""
-        return (self.fields or ()) + tuple(f for group in self.groups or () for f in group.fields)
-
-
-class BundlePresentation(Model):
-    """What the form of a bundle asks: `bundle_fields`, or `groups` of fields."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["bundle_fields"]}, {"required": ["groups"]}]}
-    )
-
-    bundle_fields: Many[FieldSpec] | None = Field(None, description="The form's fields.")
-    groups: Many[Group] | None = Field(None, description="The form's fields in groups.")
-
-    @property
-    def all_fields(self) -> tuple[AnyField, ...]:
-        """All fields in the order of the form."""
-        own = self.bundle_fields or ()
-        return own + tuple(f for group in self.groups or () for f in group.fields)

@@ -59,8 +59,8 @@ URL = 'url: "https://tickets.example.com/{{ size }}"'
             "body.headers.a",
         ),
         (
-            '{system: jira, template: {project: P, issue_type: T, summary: "{{ size }}",'
-            ' custom_fields: {headers: "{{ secrets.a }}"}}}',
+            '{system: jira, template: {project: P, issue_type: T, summary: "{{ size }}", '
+            + 'custom_fields: {headers: "{{ secrets.a }}"}}}',
             "custom_fields.headers",
         ),
     ],

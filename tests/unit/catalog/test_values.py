@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.catalog.fields import FIELD_TYPES, InstanceField, Presentation
+from engine.catalog.fields import FIELD_TYPES, InstanceField
 from engine.catalog.moments import Clock
+from engine.catalog.presentation import Presentation
 from engine.catalog.value_types import BY_TYPE, Surroundings
 from engine.catalog.values import Checked, check_values, default_values
 
