@@ -310,7 +310,8 @@ def _element(kind: str | int, value: Any, index: int) -> Any:
         case "fields" | "bundle_fields":
             return {"name": known, "type": "json"}
         case "groups":
-            return {"name": known, "fields": []}
+            fields = value.get("fields") if isinstance(value, dict) else None
+            return {"name": known, "fields": fields if isinstance(fields, list) else []}
         case "steps":
             return {"name": known, "type": "unreadable"}
         case "required_items" | "optional_items":

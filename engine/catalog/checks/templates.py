@@ -294,7 +294,8 @@ def _target_parameters(document: CatalogItem | UpdateItem | UpgradeItem) -> Iter
 
 def _warn_unused(walk: _Walk) -> None:
     """Warn of fields that nothing uses; a look at `parameters` uses all."""
-    if "parameters" in walk.used or not walk.is_whole:
+    is_lost = any(walk.subject.shape.is_touched((key,)) for key in ("fulfillment", "bundle"))
+    if "parameters" in walk.used or not walk.is_whole or is_lost:
         return
     for path, spec in walk.subject.placed:
         if spec.name not in walk.used and spec.name not in READ_BY_THE_ENGINE:

@@ -59,9 +59,8 @@ URL = 'url: "https://tickets.example.com/{{ size }}"'
             "body.headers.a",
         ),
         (
-            '{system: jira, template: {project: P, issue_type: T, summary: "{{ size }}", '
-            + 'custom_fields: {headers: "{{ secrets.a }}"}}}',
-            "custom_fields.headers",
+            '{system: servicenow, template: {short_description: "{{ size }}", fields: {headers: "{{ secrets.a }}"}}}',
+            "fields.headers",
         ),
     ],
 )
@@ -181,6 +180,10 @@ def test_limits_that_leave_something_are_in_order(second: str) -> None:
         ("presentation: {fields: {}}\n", ("wrong-type", "presentation.fields")),
         ("presentation: {}\n", ("missing-key", "presentation.fields")),
         ("presentation: []\n", ("wrong-type", "presentation")),
+        (
+            "presentation: {groups: [{fields: [{name: size, type: string}]}]}\n",
+            ("missing-key", "presentation.groups[0].name"),
+        ),
     ],
 )
 def test_fields_that_cannot_be_read_are_not_missed_by_templates(
@@ -220,3 +223,7 @@ def test_a_pattern_that_cannot_be_used_is_still_the_one_of_two() -> None:
 def test_fields_of_a_template_that_cannot_be_read_are_not_called_unused() -> None:
     section = '{system: email, template: {to: a@b.example, subject: "{{ size | uper }}"}}'
     assert found(manual(section)) == [("unknown-filter", "fulfillment.manual.template.subject")]
+
+
+def test_fields_are_not_called_unused_where_what_uses_them_cannot_be_read() -> None:
+    assert found("fulfillment:\n") == [("wrong-type", "fulfillment")]
