@@ -199,7 +199,9 @@ class Workbench:
             **(columns or {}),
         )
         wanted = Submission(parameters or {}, item=item, **(submission or {}))
-        intake = Intake(self.config, Cipher([KEY]), frozenset({"Scripted", "TerraformFile", "approval"}))
+        intake = Intake(
+            self.config, Cipher([KEY]), frozenset({"Scripted", "TerraformFile", "approval"})
+        )
         async with transaction(self.pool) as connection:
             request_id = await submit.submit(connection, intake, actor, wanted)
             return await views.view(connection, request_id)

@@ -153,7 +153,9 @@ async def test_what_was_made_and_changed_is_taken_down_whole(
         submission = Submission({}, request_type="decommission", instance=instance)
         ended = await carried(engine, submission)
 
-        assert ended.status == "completed", [(one.name, at.error_message) for one in ended.steps for at in one.attempts]
+        assert ended.status == "completed", [
+            (one.name, at.error_message) for one in ended.steps for at in one.attempts
+        ]
         view = await engine.instance(ALICE, instance)
         assert (view.instance_state, view.deployed_resources) == ("decommissioned", [])
         assert await resources(connection) == 0
