@@ -5,7 +5,7 @@ What only printing needs is imported where it is used: `pao --help` loads this m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -82,12 +82,26 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     )
 
 
-def lines(record: Mapping[str, Any]) -> str:
-    """Return one line a key, the values aligned."""
-    width = max((len(key) for key in record), default=0)
+def lines(record: Mapping[str, Any], *, exact: bool = False) -> str:
+    """Return one line a key, the values aligned; of a mapping one line for each that it holds.
+
+    The keys are titles, unless they are names to be repeated as they are (`exact`).
+    """
+    titles = {key: printable(key if exact else key.replace("_", " ")) for key in record}
+    width = max(map(len, titles.values()), default=0)
     return "\n".join(
-        f"{key.replace('_', ' '):{width}}  {cell(value)}" for key, value in record.items()
+        f"{'' if at else titles[key]:{width}}  {text}"
+        for key, value in record.items()
+        for at, text in enumerate(_lines_of(value))
     )
+
+
+def _lines_of(value: Any, name: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping) and value:
+        for key, held in value.items():
+            yield from _lines_of(held, f"{name}.{key}" if name else str(key))
+    else:
+        yield f"{printable(name)}: {cell(value)}" if name else cell(value)
 
 
 def cell(value: Any) -> str:

@@ -114,6 +114,8 @@ def _next(view: RequestView) -> Iterator[str]:
         yield f"It waits for {', '.join(waits)}."
     if any(one.status == "waiting" for one in view.approvals):
         yield f"Approvers answer by `pao request approve {view.request_id}` or `reject --reason`."
+    if failed := next((step for step in view.steps if step.status == "failed"), None):
+        yield f"`pao request logs {view.request_id} {failed.full_name}` shows what was answered."
     if view.can_resume:
         yield (
             "Go on with `pao request resume`, `retry`, `skip` or `resolve`"

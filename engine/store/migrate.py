@@ -190,7 +190,7 @@ def _refuse_contradictions(lines: Sequence[MigrationStatus]) -> None:
             raise SchemaChanged(
                 "The database is newer than this release",
                 f"it has the migration {where}",
-                "Run `pao db migrate` of the newer release",
+                "Use that release, or a later one",
             )
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bot.cli import COMMANDS
 from bot.cli import pao as root
 from bot.cli.errors import run
-from bot.cli.output import FORMATS, cell, encode, printable, table
+from bot.cli.output import FORMATS, cell, encode, lines, printable, table
 from engine import errors
 from tests.support.pao import Pao, command
 
@@ -181,3 +181,14 @@ def test_no_text_of_others_steers_the_terminal(text: str) -> None:
 def test_what_programs_read_is_what_was_meant(format: str, value: object) -> None:
     read = yaml.safe_load if format == "yaml" else json.loads
     assert read(encode(value, format)) == value
+
+
+def test_a_mapping_is_told_line_by_line_and_names_stay_as_they_are() -> None:
+    record = {"instance_name": "shop", "outputs": {"db": {"port": 1}, "is_up": True, "none": {}}}
+    assert lines(record).splitlines() == [
+        "instance name  shop",
+        "outputs        db.port: 1",
+        "               is_up: yes",
+        "               none: {}",
+    ]
+    assert lines({"console_url": "x"}, exact=True) == "console_url  x"

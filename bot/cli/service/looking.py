@@ -185,8 +185,8 @@ def _view_text(view: InstanceView) -> str:
     }
     sections = [
         lines({key: value for key, value in facts.items() if value}),
-        _section("Outputs", lines(view.service_outputs)),
-        _section("Parameters", lines(view.deployment_parameters)),
+        _section("Outputs", lines(view.service_outputs, exact=True)),
+        _section("Parameters", lines(view.deployment_parameters, exact=True)),
         _section("Resources", _resources(view)),
         _section("Dependencies", _dependencies(view.dependencies)),
         _section("Members", _members(view.members)),
