@@ -73,9 +73,10 @@ async def pid_in(file: Path) -> int:
     return int(await eventually(written, within=60))
 
 
-def marked_processes(request_of: int) -> list[int]:
+async def marked_processes(like: int) -> list[int]:
     """The processes that carry the same mark as the given one."""
-    mark = psutil.Process(request_of).environ()[MARK]
+    # While `exec` replaces a program, its process shows no environment.
+    mark = await eventually(lambda: psutil.Process(like).environ().get(MARK))
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -110,7 +111,7 @@ async def kill_worker_during(
         json.dumps(given),
         cwd=ROOT,
     )
-    orphans = marked_processes(await pid_in(bench.folder / "pid"))
+    orphans = await marked_processes(await pid_in(bench.folder / "pid"))
     worker.kill()
     await worker.wait()
     return request_id, orphans
