@@ -168,7 +168,7 @@ async def test_cancelling_interrupts_terraform_and_ends_its_provisioners(bench) 
     template = {"module_source": bench.module(slow_module(bench.folder))}
     running = asyncio.create_task(bench.step.start(bench.context(template)))
     provisioner = await pid_in(bench.folder / "pid")
-    processes = marked_processes(provisioner)
+    processes = await marked_processes(provisioner)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -186,7 +186,7 @@ async def test_whoever_cancels_twice_does_not_wait(bench: Workbench) -> None:
     template = {"module_source": bench.module(SIZED)}
     context = bench.context(template)
     running = asyncio.create_task(bench.step.start(context))
-    processes = marked_processes(await pid_in(bench.folder / "pid"))
+    processes = await marked_processes(await pid_in(bench.folder / "pid"))
     running.cancel()
     await eventually(lambda: list(context.work_dir.rglob(".interrupted")))
     running.cancel()
