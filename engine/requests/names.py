@@ -13,14 +13,14 @@ from typing import Any
 from engine.catalog.options import DOCUMENT_KEYS
 from engine.errors import TemplateError
 from engine.requests.parameters import with_dots
-from engine.requests.subject import COMPONENTS, component_outputs, part_of, subject_of
+from engine.requests.subject import COMPONENTS, component_outputs, part_of, step_subject
 from engine.store.execution import ClaimedRequest
 from engine.templates import render
 
 
 def template_names(request: ClaimedRequest, component: str | None = None) -> dict[str, Any]:
     """Return the names of a request's templates, or of those of one of its components."""
-    subject = subject_of(request, component)
+    subject = step_subject(request, component)
     return {
         **subject.fields,
         "parameters": listed(subject.parameters),

@@ -20,7 +20,7 @@ COMPONENTS = "components"
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class StepSubject:
     """What the templates of a step are rendered from; secrets still as references.
 
     `parameters` are the values asked for, `fields` every field by name, None where it has no value.
@@ -35,7 +35,7 @@ class Subject:
     steps: Mapping[str, Any]
 
 
-def subject_of(request: ClaimedRequest, component: str | None) -> Subject:
+def step_subject(request: ClaimedRequest, component: str | None) -> StepSubject:
     """Return what the steps of the request itself (None), or of one component, are about."""
     plan = part_of(request.plan, component)
     document: Mapping[str, Any] = plan.get("document") or {}
@@ -44,7 +44,7 @@ def subject_of(request: ClaimedRequest, component: str | None) -> Subject:
     if request.request_type in ("update", "upgrade"):
         known = request.deployment_parameters or {}
         fields |= {name: known.get(name) for name in target_parameters(request.plan.get("targets"))}
-    return Subject(
+    return StepSubject(
         document=document,
         catalog_item=request.plan.get("instance_item") or document,
         parameters=parameters,
