@@ -47,6 +47,7 @@ WHOLE = 1 << 18
 """Bytes that are handed to the connection at once."""
 
 _sql = queries.load("catalog")
+_entries = queries.load("catalog_entries")
 
 
 # Syncs
@@ -210,7 +211,7 @@ async def list_entries(
     """Return a page of documents by name; `after` is the (name, kind) of the page before."""
     name, kind = after or (None, None)
     parameters = _filters(filters) | {"limit": limit, "after_name": name, "after_kind": kind}
-    return await rows(connection, _sql.list_entries, parameters, EntryRow)
+    return await rows(connection, _entries.list_entries, parameters, EntryRow)
 
 
 async def search_entries(
@@ -236,17 +237,17 @@ async def search_entries(
         "after_name": name,
         "after_kind": kind,
     }
-    return await rows(connection, _sql.search_entries, parameters, EntryRow)
+    return await rows(connection, _entries.search_entries, parameters, EntryRow)
 
 
 async def find_documents(connection: Connection, name: str) -> list[WholeRow]:
     """Return the documents of a name or slug, in service or not, those in service first."""
-    return await rows(connection, _sql.find_documents, {"name": name}, WholeRow)
+    return await rows(connection, _entries.find_documents, {"name": name}, WholeRow)
 
 
 async def bundles_of_item(connection: Connection, name: str) -> list[BundleRow]:
     """Return the active bundles that contain the item."""
-    return await rows(connection, _sql.bundles_of_item, {"name": name}, BundleRow)
+    return await rows(connection, _entries.bundles_of_item, {"name": name}, BundleRow)
 
 
 async def touched_instances(
@@ -258,20 +259,20 @@ async def touched_instances(
     `{sees_all, user_id, teams}`.
     """
     parameters = {"targets": jsonb(list(targets)), **reach}
-    return await rows(connection, _sql.touched_instances, parameters, TouchedRow)
+    return await rows(connection, _entries.touched_instances, parameters, TouchedRow)
 
 
 async def visible_names(connection: Connection, filters: Filters) -> list[str]:
     """Return every name and slug that may be proposed."""
-    return await values(connection, _sql.visible_names, _filters(filters))
+    return await values(connection, _entries.visible_names, _filters(filters))
 
 
 async def statistics(connection: Connection, limit: int) -> dict[str, list[dict[str, Any]]]:
     """Return counts by kind and category, and what was requested most."""
     return {
-        "documents": await _records(connection, _sql.count_by_kind, {}),
-        "categories": await _records(connection, _sql.count_by_category, {}),
-        "most_requested": await _records(connection, _sql.count_by_use, {"limit": limit}),
+        "documents": await _records(connection, _entries.count_by_kind, {}),
+        "categories": await _records(connection, _entries.count_by_category, {}),
+        "most_requested": await _records(connection, _entries.count_by_use, {"limit": limit}),
     }
 
 

@@ -272,7 +272,7 @@ async def test_search_and_list_use_their_indexes(connection: Connection) -> None
     await connection.execute("ANALYZE")
     nothing = dict.fromkeys(("kind", "category", "owner", "tag", "after_name", "after_kind"))
     common = nothing | {"requestable": False, "sees_all": True, "teams": [], "limit": 51}
-    sql = queries.load("catalog")
+    sql = queries.load("catalog_entries")
     search = common | {"words": "word4711:*", "slug": "word4711", "after_score": None}
     assert "idx_catalog_items_search" in await plan(connection, sql.search_entries, search)
     after = common | {"after_name": "item-4000", "after_kind": "CatalogItem"}
