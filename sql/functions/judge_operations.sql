@@ -29,12 +29,7 @@ BEGIN
             CASE WHEN si.instance_state NOT IN ('active', 'degraded')
                     THEN 'the instance is ' || si.instance_state
                 WHEN busy.id IS NOT NULL THEN 'request ' || busy.request_id || ' is under way'
-            END AS reason,
-            EXISTS (
-                SELECT FROM eligible_operations done
-                WHERE done.instance_id = si.id AND done.eligibility_status = 'completed'
-                  AND done.operation_type = 'upgrade'
-            ) AS was_upgraded
+            END AS reason
         FROM service_instances si
         LEFT JOIN service_requests busy ON busy.subject_instance_id = si.id
             AND busy.status IN ('submitted', 'validating', 'in_progress', 'resuming')
@@ -43,6 +38,10 @@ BEGIN
                 AND si.instance_state <> 'decommissioned'
             OR p_instance_ids IS NULL AND p_document_ids IS NULL
                 AND si.instance_state <> 'decommissioned'
+    ), done AS MATERIALIZED (
+        SELECT eo.instance_id, eo.operation_name, eo.operation_version
+        FROM instance i JOIN eligible_operations eo ON eo.instance_id = i.id
+        WHERE eo.eligibility_status = 'completed' AND eo.operation_type = 'upgrade'
     ), operation AS (
         SELECT 'update' AS kind, id, name, version, description, destructive, downtime_required,
             estimated_duration, lifecycle
@@ -77,12 +76,7 @@ BEGIN
         CASE WHEN is_completed THEN 'this version of the upgrade was completed' ELSE reason END
     FROM (
         SELECT i.id AS instance_id, o.*, coalesce(o.retired, i.reason, o.unfit) AS reason,
-            i.was_upgraded AND o.kind = 'upgrade' AND EXISTS (
-                SELECT FROM eligible_operations done
-                WHERE done.instance_id = i.id AND done.eligibility_status = 'completed'
-                  AND done.operation_type = 'upgrade' AND done.operation_name = o.name
-                  AND done.operation_version = o.version
-            ) AS is_completed
+            o.kind = 'upgrade' AND (i.id, o.name, o.version) IN (SELECT * FROM done) AS is_completed
         FROM instance i
         JOIN offer o ON o.document_id = i.document_id AND o.catalog_version = i.catalog_version
     ) AS judged;

@@ -20,9 +20,13 @@ AS $$
           AND eo.eligibility_status <> 'completed'
         UNION ALL
         SELECT eo.*
-        FROM service_instances si JOIN eligible_operations eo ON eo.instance_id = si.id
-        WHERE (si.catalog_item_id = ANY (p_document_ids) OR si.catalog_bundle_id = ANY (p_document_ids))
-          AND eo.eligibility_status <> 'completed'
+        FROM service_instances si
+        CROSS JOIN LATERAL (
+            SELECT * FROM eligible_operations eo
+            WHERE eo.instance_id = si.id AND eo.eligibility_status <> 'completed'
+            OFFSET 0 -- by the index, so that the cost is that of these instances
+        ) AS eo
+        WHERE si.catalog_item_id = ANY (p_document_ids) OR si.catalog_bundle_id = ANY (p_document_ids)
     ), difference AS MATERIALIZED (
         SELECT instance_id, operation_type, operation_name, operation_version, j.status, j.reason,
             c.id AS cached_id, c.eligibility_status AS cached_status
