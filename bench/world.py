@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from engine import EngineConfig
+from engine.collector import spare_what_lives
 from engine.dispatch.base import Carrier
 from engine.execution.run import Surroundings
 from engine.secrets import Cipher, SecretFiles
@@ -198,6 +199,7 @@ async def world_on(dsn: str) -> AsyncIterator[World]:
         cursor = await connection.execute(LOAD["add_item"], {"presentation": Jsonb(PRESENTATION)})
         row = await cursor.fetchone()
         assert row is not None
+        spare_what_lives()  # as `pao run` and `pao worker` do, once all is started
         yield World(dsn, pool, connection, config, around, noop, tomorrow, row[0])
     finally:
         await connection.close()

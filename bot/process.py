@@ -32,6 +32,7 @@ from bot.ticket_webhooks import ANY, JIRA, TicketWebhooks
 from bot.tracing import Traces
 from bot.webhooks import GitHubWebhooks
 from engine import Engine
+from engine.collector import spare_what_lives
 from engine.service import Service
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ async def _serve(
     async with AsyncExitStack() as stack:
         for service in (background, server, *([Traces(engine)] if settings.otlp_endpoint else ())):
             await stack.enter_async_context(running(service))
+        spare_what_lives()
         await dispatcher.wait()
 
 

@@ -21,7 +21,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from engine.errors import PaoError, Unavailable
 from engine.execution.finish import Finisher, write_finishes
@@ -181,18 +181,18 @@ class Work:
         scope: Callable[[], RunScope],
         lease: Lease,
     ) -> None:
-        with bound_contextvars(request_id=request.request_id, step_id=claim.step_id):
-            try:
-                began = time.monotonic()
-                finish = await self._turn(claim, request, scope, lease)
-                seconds = claim.seconds_running + time.monotonic() - began
-                step_turned(claim.step_type, finish.outcome, seconds)
-                lease.task = None  # nothing interrupts a step whose turn is over
-                await self._write_beside(finish)
-            except LeaseLost:
-                log.warning("step_lost", attempt=claim.attempt_count)
-            finally:
-                self._leases.release(lease)
+        bind_contextvars(request_id=request.request_id, step_id=claim.step_id)  # the task's own
+        try:
+            began = time.monotonic()
+            finish = await self._turn(claim, request, scope, lease)
+            seconds = claim.seconds_running + time.monotonic() - began
+            step_turned(claim.step_type, finish.outcome, seconds)
+            lease.task = None  # nothing interrupts a step whose turn is over
+            await self._write_beside(finish)
+        except LeaseLost:
+            log.warning("step_lost", attempt=claim.attempt_count)
+        finally:
+            self._leases.release(lease)
 
     async def _turn(
         self,

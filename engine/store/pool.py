@@ -287,9 +287,7 @@ def wrapped(error: psycopg.Error) -> PaoError:
 async def _configure(connection: Connection) -> None:
     """Exact numbers out of JSON, and nothing into it that PostgreSQL's JSON does not know."""
     set_json_loads(_loads, connection)
-    set_json_dumps(
-        functools.partial(json.dumps, allow_nan=False, default=_plain_number), connection
-    )
+    set_json_dumps(_ENCODER.encode, connection)
 
 
 def _loads(text: str | bytes) -> Any:
@@ -304,3 +302,6 @@ def _plain_number(value: Any) -> int | float:
     if not isinstance(value, Decimal):
         raise TypeError(f"{type(value).__name__} has no JSON form")
     return int(value) if value == value.to_integral_value() else float(value)
+
+
+_ENCODER = json.JSONEncoder(allow_nan=False, default=_plain_number)
