@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from bot.messages.approvals import approvers_in_words, waiting
 from bot.messages.blocks import section
-from bot.messages.text import authored, code, code_block, escaped, link
-from bot.messages.values import by_component
+from bot.messages.text import authored, code, code_block, escaped, link, moment
+from bot.messages.values import by_component, count
 from engine import (
     ApprovalView,
     CatalogChange,
@@ -237,12 +237,30 @@ def _sync_error(error: Mapping[str, Any]) -> str:
 
 
 def stats(numbers: Mapping[str, Any]) -> str:
-    """Return the catalog in numbers, one a line."""
-    lines = [
-        f"• {escaped(key.replace('_', ' '), 100)}: {escaped(str(value), 200)}"
-        for key, value in numbers.items()
+    """Return the catalog in numbers: documents, categories, what is asked for most, the last syncs."""
+    parts = {
+        "Documents": [
+            f"{one['count']} {one['kind']}"
+            + f" ({one['lifecycle']})" * (one["lifecycle"] != "active")
+            for one in numbers["documents"]
+        ],
+        "Categories": [f"{one['category']} {one['count']}" for one in numbers["categories"]],
+        "Most requested": [
+            f"{one['name']} {count(one['requests'], 'time')}"
+            + f", {one['failed']} failed" * bool(one["failed"])
+            for one in numbers["most_requested"]
+        ],
+    }
+    told = [
+        f"• {title}: {escaped('; '.join(lines), 1000) or 'none yet'}"
+        for title, lines in parts.items()
     ]
-    return "*The catalog in numbers*\n" + "\n".join(lines[:40])
+    told += [
+        f"• Sync of {moment(sync['sync_started_at'])}: {escaped(sync['status'], 50)}, "
+        f"{count(sync['error_count'], 'error')}"
+        for sync in numbers["syncs"]
+    ]
+    return "\n".join(["*The catalog in numbers*", *told])
 
 
 PAUSED: Final = (
