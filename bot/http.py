@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from bot.monitoring import Readiness, Watchers, alive, metrics, readyz
+from bot.request_page import request_page
 from bot.serving import AsgiServer
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ def http_server(
 
 
 def _routes(readiness: Readiness, endpoints: Endpoints, watchers: Watchers) -> list[Route]:
-    routes = [Route("/healthz", alive), Route("/readyz", readyz(readiness, watchers))]
+    routes = [
+        Route("/healthz", alive),
+        Route("/readyz", readyz(readiness, watchers)),
+        Route("/requests/{request_id}", request_page),
+    ]
     for sender, endpoint in endpoints.webhooks.items():
         routes.append(Route(f"/webhooks/{sender}", endpoint, methods=["POST"]))
     if endpoints.measure is not None:

@@ -112,6 +112,19 @@ async def test_the_bare_address_says_how_to_get_a_link(bench: Workbench, pages: 
     assert "default-src 'none'" in headers["Content-Security-Policy"]
 
 
+async def test_the_link_of_a_ticket_says_where_its_request_is_and_nothing_of_it(
+    bench: Workbench, pages: Pages
+) -> None:
+    request = await written(bench)
+    status, page, headers = await pages.open(f"/requests/{request.request_id}")
+    assert status == 200
+    assert f"/pao status {request.request_id}" in page
+    assert request.title not in page
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    status, _, _ = await pages.open("/requests/%3Cscript%3E")
+    assert status == 404
+
+
 async def test_a_link_that_was_changed_opens_nothing(bench: Workbench, pages: Pages) -> None:
     url = await pages.link(await written(bench))
     another = await pages.link(await written(bench))
