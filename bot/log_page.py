@@ -64,6 +64,8 @@ def _told(attempt: AttemptLogPage) -> tuple[str, str]:
     rows = "".join(
         f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value
     )
-    cut = f"<p>The first {attempt.left_out} characters are left out.</p>" if attempt.left_out else ""
+    cut = (
+        f"<p>The first {attempt.left_out} characters are left out.</p>" if attempt.left_out else ""
+    )
     text = f"<pre>{escape(attempt.text)}</pre>" if attempt.text else "<p>Nothing was written.</p>"
     return title, f"<dl>{rows}</dl>{cut}{text}"
