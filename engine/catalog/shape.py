@@ -58,8 +58,7 @@ def read_shape(source: Source, data: Mapping[str, Any], model: type[M]) -> Shape
     repaired = _copied(data)
     broken: set[Path] = set()
     for _ in range(MOST_ROUNDS):
-        for problem in problems:
-            broken.add(_repair(repaired, problem.path))
+        broken |= _repair_all(repaired, [problem.path for problem in problems])
         try:
             return Shape(model.model_validate(repaired), findings, frozenset(broken))
         except ValidationError as error:
@@ -331,6 +330,15 @@ def _target_parameters(value: Any) -> dict[str, list[str]]:
         for key, names in lists.items()
         if isinstance(names, list)
     }
+
+
+def _repair_all(data: Any, paths: Iterable[Path]) -> set[Path]:
+    """Repair around each place; a place in a part that went for another one's sake went with it."""
+    gone: set[Path] = set()
+    for path in paths:
+        if not any(path[:length] in gone for length in range(len(path) + 1)):
+            gone.add(_repair(data, path))
+    return gone
 
 
 def _repair(data: Any, path: Path) -> Path:

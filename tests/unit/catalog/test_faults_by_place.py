@@ -227,3 +227,34 @@ def test_fields_of_a_template_that_cannot_be_read_are_not_called_unused() -> Non
 
 def test_fields_are_not_called_unused_where_what_uses_them_cannot_be_read() -> None:
     assert found("fulfillment:\n") == [("wrong-type", "fulfillment")]
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (
+            automation("{name: a, type: HttpPots, template: {}}", "{type: HttpGet, template: {}}"),
+            {
+                ("unknown-type", "fulfillment.automation.steps[0].type"),
+                ("missing-key", "fulfillment.automation.steps[1].name"),
+                ("missing-key", "fulfillment.automation.steps[1].template.url"),
+            },
+        ),
+        (
+            (
+                "presentation: {fields: [{name: size, type: string, min_length: 2, max_length: 1},"
+                " {type: string, max_lenght: 3}]}\n"
+            ),
+            {
+                ("crossed-bounds", "presentation.fields[0].min_length"),
+                ("missing-key", "presentation.fields[1].name"),
+                ("unknown-key", "presentation.fields[1].max_lenght"),
+            },
+        ),
+    ],
+    ids=["steps", "fields"],
+)
+def test_two_faults_of_one_part_hide_none_of_another(
+    text: str, faults: set[tuple[str, str]]
+) -> None:
+    assert set(found(text)) == faults
