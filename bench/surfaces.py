@@ -27,6 +27,7 @@ from bot.forms.meta import Meta
 from bot.forms.pages import draw
 from bot.manifest import manifest
 from bot.playground.installation import Installation
+from engine.collector import spare_what_lives
 from engine.templates import check_template, render
 from tests.support.forms import ADA, details
 from tests.support.pao import Pao, command
@@ -103,6 +104,7 @@ async def acknowledgement(admin: str, sizes: Sizes) -> AsyncIterator[Figure]:
             SlackTwin(installation=Installation.from_manifest(manifest()))
         )
         await stack.enter_async_context(bare.connected(_bare_app(bare)))
+        spare_what_lives()  # as `pao run` does, once all is started
 
         async def ours() -> float:
             p99 = await _p99(bot.twin, sizes.bursts)
