@@ -182,6 +182,10 @@ def _wrong_tag(path: Path, detail: ErrorDetails, context: Mapping[str, Any]) -> 
         message = f"a mapping is needed, found {describe(value)}"
         return _Problem("wrong-type", path, message, "a mapping", is_type=True)
     if key not in value:
+        misspelt = next((name for name in value if closest(name, [key])), None)
+        if misspelt is not None:
+            message = f"unknown key {misspelt!r}"
+            return _Problem("unknown-key", (*path, misspelt), message, key, key, at_key=True)
         return _Problem("missing-key", place, f"{key!r} is missing")
     if not isinstance(value[key], str):
         message = f"a text is needed, found {describe(value[key])}"

@@ -258,3 +258,18 @@ def test_two_faults_of_one_part_hide_none_of_another(
     text: str, faults: set[tuple[str, str]]
 ) -> None:
     assert set(found(text)) == faults
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("presentation: {fields: [{name: size, tpye: string}]}\n", "presentation.fields[0].tpye"),
+        ("fulfillment: {manual: {sytem: email, template: {}}}\n", "fulfillment.manual.sytem"),
+        (
+            automation('{name: a, tpye: HttpGet, template: {url: "https://a.example.com/"}}'),
+            "fulfillment.automation.steps[0].tpye",
+        ),
+    ],
+)
+def test_a_misspelt_key_that_says_the_type_is_named(text: str, place: str) -> None:
+    assert found(text) == [("unknown-key", place)]
