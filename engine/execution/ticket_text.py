@@ -56,6 +56,10 @@ def summary(template: Mapping[str, Any], cause: Cause) -> str:
     written = written or template.get("subject")
     if written and cause.type == "fulfillment":
         return " ".join(str(written).split())
+    return _asked(cause)
+
+
+def _asked(cause: Cause) -> str:
     document = cause.request.plan.get("document", {})
     what = {
         "fulfillment": "Please provide by hand",
@@ -67,7 +71,13 @@ def summary(template: Mapping[str, Any], cause: Cause) -> str:
 
 def below(cause: Cause, link: str | None) -> str:
     """Return what stands under the description: error, step, attempts, parameters, link."""
-    lines = [f"Request: {cause.request.request_id}"]
+    lines = []
+    if cause.type != "fulfillment":
+        over = " What was ordered is not asked for any more." if cause.type == "cleanup" else ""
+        lines.append(f"{_asked(cause)}.{over}")
+    lines.append(f"Request: {cause.request.request_id}")
+    if cause.request.instance_id:
+        lines.append(f"Service: {cause.request.instance_name} ({cause.request.instance_id})")
     if cause.step_name:
         lines.append(f"Step: {cause.step_name}")
     if cause.attempts:
@@ -80,7 +90,8 @@ def below(cause: Cause, link: str | None) -> str:
             f"  {one.attempt_number}. {one.error_type}: {one.error_message}"
             for one in cause.attempts
         ]
-    lines.append(f"Parameters: {_as_text(with_dots(cause.request.parameters))}")
+    if cause.request.parameters:
+        lines.append(f"Parameters: {_as_text(with_dots(cause.request.parameters))}")
     if cause.attempts and cause.attempts[-1].parameters:
         lines.append(f"Rendered: {_as_text(cause.attempts[-1].parameters)}")
     if cause.type != "fulfillment":

@@ -231,6 +231,8 @@ async def test_an_abort_asks_for_a_cleanup_that_lists_what_exists(bench: Workben
         pass
     drafts = {draft.ticket_type: draft for draft in bench.tickets.made.values()}
     assert "db.main db-1" in drafts["cleanup"].description
+    assert "Please clean up after" in drafts["cleanup"].description
+    assert f"({request.instance_id})" in drafts["cleanup"].description
     assert "b (Scripted)" in drafts["completion"].description
 
 
