@@ -89,4 +89,4 @@ class ApprovalVerbs(Core):
             return (await views.find(connection, actor, request_id)).id
 
         id_ = await self._transact(find, actor)
-        await decisions.expire_overdue(self._pool, 1, id_)
+        await decisions.expire_overdue(self._pool, id_)

@@ -112,7 +112,7 @@ class RequestVerbs(Core):
         id_, view = await self._at_one_moment(read, actor)
         late = any(one.status == "expired" for one in view.approvals)
         # Whoever looks sees what has become of it, though no worker runs.
-        if late and await decisions.expire_overdue(self._pool, 1, id_):
+        if late and await decisions.expire_overdue(self._pool, id_):
             _, view = await self._at_one_moment(read, actor)
         return view
 

@@ -102,17 +102,23 @@ async def to_decide(
     return approval_view(mine[0], ())
 
 
-async def expire_overdue(pool: Pool, limit: int, request_id: UUID | None = None) -> int:
-    """End approvals whose time is over, of all requests or of one; return of how many requests."""
+async def overdue(pool: Pool, request_id: UUID | None = None) -> list[UUID]:
+    """Return the requests with approvals whose time is over: of all, or the one if it is."""
     async with transaction(pool) as connection:
-        overdue = await approvals.overdue(connection, limit, request_id)
-    for id_ in overdue:
-        await _expire(pool, id_)
-    return len(overdue)
+        return await approvals.overdue(connection, request_id)
+
+
+async def expire_overdue(pool: Pool, request_id: UUID) -> bool:
+    """End the approvals of a request whose time is over; say whether there were any."""
+    late = await overdue(pool, request_id)
+    for id_ in late:
+        await expire(pool, id_)
+    return bool(late)
 
 
 @retried_on_conflict
-async def _expire(pool: Pool, request_id: UUID) -> None:
+async def expire(pool: Pool, request_id: UUID) -> None:
+    """End the approvals of a request whose time is over, and what that means for it."""
     async with transaction(pool) as connection:
         row = await begin.locked(connection, request_id)
         late = [a for a in await approvals.of_request(connection, row.id) if a.is_overdue]

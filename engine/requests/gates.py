@@ -12,7 +12,7 @@ over another worker runs it again, since checks only ask. All times are the data
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -62,16 +62,16 @@ class Gates:
 
     async def work(self) -> bool:
         """Look at what is due; say whether there may be more. Raises Unavailable."""
-        expired = await decisions.expire_overdue(self._pool, BATCH, self._request_id)
         async with transaction(self._pool) as connection:
             claims = await gates.claim(
                 connection, limit=BATCH, lease=LEASE, request_id=self._request_id
             )
-        looks = [
-            asyncio.create_task(self._look(one), name=f"gate {one.request_id}") for one in claims
-        ]
-        await asyncio.gather(*looks)
-        return bool(claims) or expired == BATCH
+        overdue = await decisions.overdue(self._pool, self._request_id)
+        async with asyncio.TaskGroup() as looks:
+            for one in claims:
+                looks.create_task(self._look(one), name=f"gate {one.request_id}")
+            looks.create_task(self._expire(overdue), name="overdue approvals")
+        return bool(claims)
 
     async def seconds_to_next(self) -> float | None:
         """Return the seconds until a gate is due, None where none is."""
@@ -79,15 +79,26 @@ class Gates:
             return await gates.seconds_to_next(connection, self._request_id)
 
     async def _look(self, claim: GateClaim) -> None:
-        """Errors are the request's own: the others go on, and this one comes up again."""
+        """Errors are the request's own: the others go on, and this one comes up again.
+
+        Also where it found no database: when that is away for all, the next claim says so.
+        """
         try:
             await (self._check(claim) if claim.gate == "checks" else self._open(claim))
-        except Unavailable:
-            raise
         except PaoError as error:
             log.warning("gate_failed", request_id=claim.request_id, error=str(error))
         except Exception:
             log.exception("gate_crashed", request_id=claim.request_id)
+
+    async def _expire(self, overdue: Sequence[UUID]) -> None:
+        """End what these requests waited for; one that cannot be ended holds up no other."""
+        for id_ in overdue:
+            try:
+                await decisions.expire(self._pool, id_)
+            except PaoError as error:
+                log.warning("approval_not_ended", request=str(id_), error=str(error))
+            except Exception:
+                log.exception("approval_not_ended", request=str(id_))
 
     async def _check(self, claim: GateClaim) -> None:
         async with transaction(self._pool) as connection:
@@ -97,8 +108,13 @@ class Gates:
             return
         facts = begin.as_facts(row, self._config.window_grace)
         calls = checks_of(row.plan)
-        reasons = await asyncio.gather(*(self._ask(call, facts, request) for call in calls))
-        await self._write(claim, [(c.shown, r) for c, r in zip(calls, reasons, strict=True)], row)
+        try:
+            async with asyncio.TaskGroup() as asking:
+                asked = [asking.create_task(self._ask(call, facts, request)) for call in calls]
+        except* Unavailable as several:
+            raise several.exceptions[0] from None
+        found = [(call.shown, one.result()) for call, one in zip(calls, asked, strict=True)]
+        await self._write(claim, found, row)
 
     async def _ask(self, call: CheckCall, facts: CheckFacts, request: ClaimedRequest) -> str | None:
         """Return why a check fails, None where it passes."""

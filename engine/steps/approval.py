@@ -30,6 +30,9 @@ FIRST_LOOK: Final = 2.0
 LONGEST_LOOK: Final = 3600.0
 """Seconds between two looks: from the first, doubling, to the longest."""
 
+OVERDUE_LOOK: Final = 30.0
+"""Seconds until the next look at an approval whose time is over and that nobody has ended yet."""
+
 LOOKS: Final = "looks"
 """Key in `external`: how often the step has looked."""
 
@@ -117,6 +120,7 @@ def _outcome(context: StepContext, standing: Standing) -> Outcome:
 def _wait(context: StepContext, standing: Standing) -> Waiting:
     looks = int(context.external.get(LOOKS, 0))
     delay = min(FIRST_LOOK * 2 ** min(looks, 20), LONGEST_LOOK)
-    if standing.seconds_left is not None:
-        delay = min(delay, max(standing.seconds_left, 0.0) + 0.05)
+    left = standing.seconds_left
+    if left is not None:
+        delay = min(delay, left + 0.05 if left > 0 else OVERDUE_LOOK)
     return Waiting(delay, {LOOKS: looks + 1})

@@ -195,10 +195,9 @@ async def withdraw_key(connection: Connection, key: str) -> None:
     await run(connection, _sql.withdraw_key, {"key": key})
 
 
-async def overdue(connection: Connection, limit: int, request_id: UUID | None = None) -> list[UUID]:
+async def overdue(connection: Connection, request_id: UUID | None = None) -> list[UUID]:
     """Return requests with an approval whose time is over: of all, or the one if it is."""
-    parameters = {"limit": limit, "request_id": request_id}
-    return await values(connection, _sql.overdue_requests, parameters)
+    return await values(connection, _sql.overdue_requests, {"request_id": request_id})
 
 
 async def wake_step(connection: Connection, step_id: UUID) -> None:

@@ -77,7 +77,7 @@ WHERE key = %(key)s AND status = 'waiting';
 SELECT request_id FROM approvals
 WHERE status = 'waiting' AND expires_at <= clock_timestamp()
   AND (%(request_id)s::uuid IS NULL OR request_id = %(request_id)s)
-GROUP BY request_id ORDER BY min(expires_at) LIMIT %(limit)s;
+GROUP BY request_id ORDER BY min(expires_at);
 
 -- name: wake_step
 -- Have a waiting step look at once at what became of its approval.

@@ -169,6 +169,27 @@ async def test_its_time_is_over_by_the_databases_clock(bench: Workbench) -> None
     assert step_of(failed, "agree").attempts[-1].error_type == "approval_expired"
 
 
+async def test_one_whose_time_is_over_is_not_looked_at_all_the_time_until_it_is_ended(
+    bench: Workbench,
+) -> None:
+    request = await bench.request([agree(expires="1h")])
+    await waiting(bench, request)
+    await bench.connection.execute(
+        b"ALTER TABLE approvals ADD CONSTRAINT check_stuck CHECK (status = 'waiting')"
+    )
+    await bench.connection.execute(
+        b"UPDATE approvals SET expires_at = clock_timestamp() - interval '1 s'"
+    )
+    await bench.connection.execute(b"UPDATE request_steps SET next_run_at = clock_timestamp()")
+
+    async def waits_again() -> bool:
+        query = "SELECT next_run_at > clock_timestamp() + interval '1 s' FROM request_steps"
+        return bool(await bench.one(query))
+
+    async with bench.carrying():
+        await eventually(waits_again)
+
+
 async def test_who_asked_does_not_approve_their_own_step(bench: Workbench) -> None:
     request = await bench.request([agree(approvers=[{"team": "payments"}])])
     view = await waiting(bench, request)

@@ -184,6 +184,27 @@ async def test_a_worker_and_a_waiting_command_let_it_expire(bench: Workbench) ->
     assert (await bench.engine.drive(second.request_id, timeout=30)).status == "cancelled"
 
 
+async def test_one_that_cannot_be_ended_holds_up_no_other_and_is_not_tried_without_a_pause(
+    bench: Workbench,
+) -> None:
+    stuck = await asked(bench, {**BY_CAROL, "expires": "1h"})
+    other = await asked(bench, {**BY_CAROL, "expires": "1h"}, item="other")
+    await _let_time_pass(bench)
+    await bench.connection.execute(
+        b"ALTER TABLE approvals ADD CONSTRAINT check_stuck"
+        b" CHECK (status = 'waiting' OR component IS DISTINCT FROM 'stuck')"
+    )
+    await bench.connection.execute(
+        b"UPDATE approvals SET component = 'stuck' WHERE request_id ="
+        b" (SELECT id FROM service_requests WHERE request_id = %s)",
+        [stuck.request_id],
+    )
+    assert not await bench.look_at_gates()
+    status = "SELECT status FROM service_requests WHERE request_id = %s"
+    assert await bench.one(status, stuck.request_id) == "submitted"
+    assert await bench.one(status, other.request_id) == "cancelled"
+
+
 async def test_cancelling_withdraws_the_question(bench: Workbench) -> None:
     view = await asked(bench, BY_CAROL)
     cancelled = await bench.engine.cancel(ALICE, view.request_id)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from engine import RequestView, Submission
+from engine import RequestView, Submission, Unavailable
 from engine.checks.base import CheckFacts
 from engine.requests import windows
 from engine.requests.gates import Gates
@@ -124,6 +125,29 @@ async def test_a_death_in_the_middle_runs_them_again_and_no_late_outcome_is_take
     assert now.status == "in_progress"
     assert [c.passed for c in now.checks] == [True]
     assert (await bench.kinds(view)).count("check.passed") == 1
+
+
+async def test_one_that_is_lost_holds_up_no_other_request(bench: Workbench) -> None:
+    bench.check.script = [Unavailable("The database took too long"), None]
+    views = [await checking(bench, "scripted") for _ in range(2)]
+    assert await bench.look_at_gates()
+    now = sorted([(await bench.view(view)).status for view in views])
+    assert now == ["in_progress", "validating"]
+
+
+async def test_one_that_is_lost_leaves_none_of_its_round_running(bench: Workbench) -> None:
+    ends: list[str] = []
+
+    async def asking(facts: CheckFacts, template: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ends.append(facts.request_id)
+
+    bench.check.script = [asking, Unavailable("The database took too long")]
+    view = await checking(bench, "scripted", "scripted")
+    await bench.look_at_gates()
+    assert ends == [view.request_id]
 
 
 async def test_cancelling_while_they_run_wins(bench: Workbench) -> None:
