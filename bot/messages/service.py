@@ -196,9 +196,12 @@ def _in_words(one: TimelineEntry) -> str:
     was, is_now = (escaped(str(one.data.get(key) or "–"), 50) for key in ("from", "to"))
     if one.kind == "instance.changed":
         return f"it is {is_now}"
+    if one.kind == "instance.provider_degraded":
+        return "the owners of what depends on it were told"
     if noun == "instance" and one.data.get("to"):
         outcome = escaped(str(one.data.get("status") or "").replace("_", " "), 30)
-        return f"{escaped(verb, 50)} change, {was} → {is_now}, {outcome}"
+        versions = f", {was} → {is_now}" if was != is_now else ""
+        return f"{escaped(verb, 50)} change{versions}, {outcome}"
     neighbour = one.data.get("dependent") or one.data.get("provider")
     about = f" {code(str(neighbour))}" if neighbour else ""
     return f"{escaped(noun, 50)} {escaped(verb.replace('_', ' '), 50)}{about}"
