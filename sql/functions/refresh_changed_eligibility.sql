@@ -1,6 +1,9 @@
 -- Brings the cache of eligible operations up to date for what changed since the last call: instances
 -- that events tell of, rows whose time is over (up to `p_limit` instances; call again while that many
--- come back). The first call ever refreshes all that live. Returns how many instances were judged.
+-- come back). Returns how many instances were judged.
+--
+-- The first calls ever judge all that live, `p_limit` of them each, in the order of their ids; what
+-- changes meanwhile is judged after them.
 --
 -- It reads events by transactions that have ended, as every consumer does, with a cursor of its own,
 -- so what commits late is not passed over.
@@ -10,15 +13,28 @@ DECLARE
     c_name CONSTANT TEXT := 'eligibility';
     v_until xid8 := pg_snapshot_xmin(pg_current_snapshot());
     v_since xid8;
+    v_judged_to UUID;
     v_instances UUID[];
 BEGIN
-    INSERT INTO consumers (name, window_from, window_to) VALUES (c_name, v_until, v_until)
+    INSERT INTO consumers (name, window_from, window_to, judged_to)
+    VALUES (c_name, v_until, v_until, '00000000-0000-0000-0000-000000000000')
     ON CONFLICT (name) DO NOTHING;
-    IF FOUND THEN
-        PERFORM FROM refresh_eligible_operations(NULL);
-        RETURN 0;
+    SELECT window_to, judged_to INTO v_since, v_judged_to
+    FROM consumers WHERE name = c_name FOR UPDATE;
+    IF v_judged_to IS NOT NULL THEN
+        v_instances := ARRAY(
+            SELECT id FROM service_instances
+            WHERE id > v_judged_to AND instance_state <> 'decommissioned'
+            ORDER BY id
+            LIMIT p_limit
+        );
+        UPDATE consumers
+        SET judged_to = CASE WHEN cardinality(v_instances) = p_limit THEN v_instances[p_limit] END,
+            updated_at = clock_timestamp()
+        WHERE name = c_name;
+        PERFORM FROM refresh_eligible_operations(v_instances);
+        RETURN cardinality(v_instances);
     END IF;
-    SELECT window_to INTO v_since FROM consumers WHERE name = c_name FOR UPDATE;
     v_until := greatest(v_since, v_until);
     v_instances := ARRAY(
         SELECT DISTINCT coalesce(e.instance_id, r.subject_instance_id)

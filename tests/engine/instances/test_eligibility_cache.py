@@ -60,6 +60,29 @@ async def test_the_first_round_judges_all_that_live(rows: Rows, pool: Pool, data
     assert await cached(rows, gone) == []
 
 
+async def test_the_first_round_judges_so_many_at_a_time_and_goes_on_where_it_was(
+    rows: Rows, database: UUID
+) -> None:
+    instances = sorted([await rows.instance(item=database) for _ in range(5)])
+    await rows.instance("decommissioned", item=database)
+    refresh_two = "SELECT refresh_changed_eligibility(2)"
+
+    assert await rows.value(refresh_two) == 2
+    await change(rows, instances[0], "updating")
+    judged = "SELECT instance_id FROM eligible_operations ORDER BY 1"
+    assert await rows.all(judged) == instances[:2]
+
+    assert [await rows.value(refresh_two) for _ in range(2)] == [2, 1]
+    assert await rows.all(judged) == instances
+    assert await cached(rows, instances[0]) == [("eligible", None)]
+
+    async def caught_up() -> bool:
+        await rows.value(refresh_two)
+        return await cached(rows, instances[0]) == [("ineligible", "the instance is updating")]
+
+    await eventually(caught_up)
+
+
 async def test_a_change_of_an_instance_judges_that_one_again(
     rows: Rows, pool: Pool, database: UUID
 ) -> None:
