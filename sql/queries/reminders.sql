@@ -78,10 +78,13 @@ SELECT count(*), pg_notify('pao_events', '') FROM told HAVING count(*) > 0;
 
 -- name: send_digests
 -- Tell owners, each once a day at most, what their services may newly get of what is open to them; an operation that
--- may not be run any more can be new again. Returns how many owners were told.
+-- may not be run any more can be new again, but not one that only waits for its instance (judge_operations says so).
+-- Returns how many owners were told.
 WITH forgotten AS (
     UPDATE eligible_operations SET told_at = NULL
     WHERE eligibility_status <> 'eligible' AND told_at IS NOT NULL
+      AND NOT coalesce(eligibility_status = 'ineligible'
+          AND (eligibility_reason LIKE 'the instance is %%' OR eligibility_reason LIKE 'request %% is under way'), FALSE)
 ), fresh AS MATERIALIZED (
     SELECT eo.id, si.owner_user_id, si.instance_id, si.instance_name, eo.operation_type,
            eo.operation_name, eo.operation_version,

@@ -116,6 +116,38 @@ async def test_an_operation_that_may_be_run_again_is_new_again(rows: Rows, pool:
     assert await told(rows) == [("U1", ["to-2"])] * 2
 
 
+@pytest.mark.parametrize("busy", ["updating", "requested"])
+async def test_one_that_only_waited_for_its_instance_is_not_new_again(
+    rows: Rows, pool: Pool, connection: Connection, busy: str
+) -> None:
+    targets = [{"name": "database", "version_range": ">=1.0.0"}]
+    await add_operation(connection, "upgrade", "to-2", targets)
+    instance = await rows.instance(item=await rows.item("database"))
+
+    async def judge() -> str | None:
+        await rows.all("SELECT * FROM refresh_eligible_operations(%s)", [instance])
+        return str(await rows.value("SELECT eligibility_status FROM eligible_operations"))
+
+    async def state(name: str) -> None:
+        await connection.execute("UPDATE service_instances SET instance_state = %s", [name])
+
+    assert await judge() == "eligible"
+    assert await send_digests(pool) == 1
+    await next_day(rows)
+    if busy == "updating":
+        await state("updating")
+    else:
+        request = await rows.request("update", target_instance_id=instance)
+    assert await judge() == "ineligible"
+    assert await send_digests(pool) == 0
+    if busy == "updating":
+        await state("active")
+    else:
+        await rows.move(request, "cancelled")
+    assert await judge() == "eligible"
+    assert await send_digests(pool) == 0
+
+
 async def test_services_that_are_gone_or_not_there_yet_are_not_told_of(
     rows: Rows, pool: Pool
 ) -> None:
