@@ -250,6 +250,7 @@ async def failed_step(connection: Connection, row: RequestRow, step: str | None)
 
 async def go_on(connection: Connection, row: RequestRow, seconds: float | None) -> None:
     """Take a failed request through resuming to in_progress; its checks first if nothing began."""
+    await _require_members(connection, row)
     await approvals.withdraw(connection, row.id, resumptions_only=True)
     await execution.reset_rollback(connection, row.id)
     try:
@@ -262,6 +263,19 @@ async def go_on(connection: Connection, row: RequestRow, seconds: float | None) 
         await begin.start(connection, row, seconds)
     else:
         await begin.check_and_start(connection, row, seconds)
+
+
+async def _require_members(connection: Connection, row: RequestRow) -> None:
+    """Raise Conflict where a member was decommissioned alone: steps that go on may build on it."""
+    gone = await requests.hold_members(connection, row.id) if row.request_type == "create" else ()
+    if gone:
+        raise Conflict(
+            f"Request {row.request_id} cannot be resumed",
+            "; ".join(gone),
+            "Abort it, and request anew what is still needed",
+            request_id=row.request_id,
+            code=OVERTAKEN,
+        )
 
 
 async def drop_step_tickets(connection: Connection, row: RequestRow, steps: list[StepRow]) -> None:

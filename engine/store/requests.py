@@ -176,6 +176,11 @@ async def change_status(connection: Connection, request_id: UUID, status: str) -
     await value(connection, _sql.change_status, {"id": request_id, "status": status})
 
 
+async def hold_members(connection: Connection, request_id: UUID) -> list[str]:
+    """Take what a create makes until the end; return in words which of it is taken down meanwhile."""
+    return await values(connection, _sql.hold_members, {"request_id": request_id})
+
+
 async def set_reason(connection: Connection, request_id: UUID, reason: str | None) -> None:
     """Say why the request is about to end."""
     await run(connection, _sql.set_reason, {"id": request_id, "reason": clean(reason)})

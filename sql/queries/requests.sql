@@ -250,3 +250,14 @@ WHERE r.id = %(request_id)s AND d.dependency_name IS NOT NULL AND m.component_na
   AND NOT EXISTS (SELECT FROM bundle_instance_members other
                   WHERE other.bundle_instance_id = r.subject_instance_id
                     AND other.member_instance_id = provider.id);
+
+-- name: hold_members
+-- Take the instances that a create makes, and return those that are no part of a bundle any more, in words.
+WITH held AS (
+    SELECT instance_name, instance_id, instance_state FROM service_instances
+    WHERE creation_request_id = %(request_id)s
+    ORDER BY id
+    FOR NO KEY UPDATE
+)
+SELECT instance_name || ' (' || instance_id || ') is ' || instance_state FROM held
+WHERE instance_state IN ('decommissioning', 'decommissioned');

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from psycopg.types.json import Jsonb
 
-from engine import StepFailed
+from engine import Conflict, StepFailed
 from engine.results import SECRET_DOTS
 from engine.steps.base import Completed, Resource, StepContext
 from tests.support.bundles import add_bundle, add_scripted, members, request_bundle
 from tests.support.engines import ALICE, MANUAL, add_item
+from tests.support.operations import operate
 from tests.support.workbench import Workbench, fail, states, step
 
 PERMANENT: dict[str, Any] = {"kind": "permanent"}
@@ -333,6 +335,27 @@ async def test_a_cancelled_bundle_leaves_nothing_behind(bench: Workbench) -> Non
     await bench.engine.cancel(ALICE, request.request_id)
 
     assert {one["state"] for one in (await members(bench)).values()} == {"decommissioned"}
+
+
+async def test_a_bundle_is_not_resumed_without_a_member_that_was_decommissioned_alone(
+    bench: Workbench,
+) -> None:
+    for name in ("db", "web"):
+        await add_scripted(bench, name, f"make-{name}")
+    items = [{"name": name, "catalog_item": name} for name in ("db", "web")]
+    await add_bundle(bench.connection, "stack", items)
+    bench.script["make-web"] = [fail("no room", **PERMANENT)]
+    failed = await bench.run(await request_bundle(bench, "stack"))
+    db = (await members(bench))["db"]["id"]
+    gone = await bench.run(await operate(bench, db, "decommission", ["drop"]))
+    assert gone.status == "completed"
+
+    with pytest.raises(Conflict, match=rf"\({db}\) is decommissioned"):
+        await bench.engine.resume(ALICE, failed.request_id)
+
+    assert (await bench.view(failed)).status == "failed"
+    assert (await bench.engine.abort(ALICE, failed.request_id)).status == "aborted"
+    assert (await members(bench))["db"]["state"] == "decommissioned"
 
 
 async def test_an_aborted_bundle_keeps_what_is_done(bench: Workbench) -> None:
