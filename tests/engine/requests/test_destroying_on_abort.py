@@ -175,6 +175,35 @@ async def test_members_that_were_done_are_not_active_once_they_are_destroyed(
     assert destroyed(bench) == ["make-web", "make-db"]
 
 
+@pytest.mark.parametrize("state", ["active", "degraded"])
+async def test_members_that_a_second_abort_spares_are_as_they_were(
+    bench: Workbench, state: str
+) -> None:
+    failed = await half_made_bundle(bench)
+    await bench.connection.execute(
+        "UPDATE service_instances SET instance_state = %s WHERE instance_state = 'active'", [state]
+    )
+    await bench.engine.abort(ALICE, failed.request_id, destroy=True)
+    assert (await members(bench))["db"]["state"] == "decommissioning"
+    assert (await bench.engine.abort(ALICE, failed.request_id, "enough")).status == "aborted"
+    made = await members(bench)
+    assert {name: one["state"] for name, one in made.items()} == {"db": state, "web": "failed"}
+    assert made["db"]["resources"] != []
+
+
+async def test_a_member_whose_turn_to_be_destroyed_never_came_is_as_it_was(
+    bench: Workbench,
+) -> None:
+    failed = await half_made_bundle(bench)
+    bench.script["make-web"] = [fail("it is locked", **PERMANENT)]
+    await bench.engine.abort(ALICE, failed.request_id, destroy=True)
+    aborted = await bench.run(failed)
+    assert aborted.status == "aborted"
+    assert destroyed(bench) == ["make-web"]
+    made = await members(bench)
+    assert {name: one["state"] for name, one in made.items()} == {"db": "active", "web": "failed"}
+
+
 async def test_members_stay_where_nothing_is_destroyed(bench: Workbench) -> None:
     failed = await half_made_bundle(bench)
     assert (await bench.engine.abort(ALICE, failed.request_id)).status == "aborted"
