@@ -3,6 +3,7 @@
     a sync that changed documents      judged again in the sync's own transaction (engine/catalog)
     an instance or a request changed   judged again in the next round, that instance alone
     a row's time is over               judged again in the next round, in batches
+    the first round ever               all that live, in batches
 
 What people are shown is always evaluated at that moment; the cache is for lists and digests.
 """
@@ -15,7 +16,7 @@ from engine.store import instances
 from engine.store.pool import Pool, retried_on_conflict, transaction
 
 BATCH: Final = 5000
-"""Instances with expired rows that one transaction judges."""
+"""Instances with expired rows, or of the first round, that one transaction judges."""
 
 
 async def refresh(pool: Pool) -> int:
