@@ -14,10 +14,11 @@ install-dev: $(VENV)/installed-dev
 demo: install
 	$(VENV)/bin/pao demo
 
+# One more at a time than there are cores, since many tests wait for processes of their own.
 # What failed beside all others is run once more, alone, and named: a crowded machine makes late
 # what only a bug makes wrong. What fails twice fails.
 test: check
-	@$(VENV)/bin/python -m pytest -n logical --dist worksteal; code=$$?; \
+	@$(VENV)/bin/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal; code=$$?; \
 	if [ $$code -eq 1 ]; then \
 		echo "Once more, alone:"; \
 		$(VENV)/bin/python -m pytest -n 0 -v --last-failed --last-failed-no-failures none; code=$$?; \
