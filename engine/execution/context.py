@@ -16,6 +16,7 @@ import structlog
 from engine.errors import PaoError
 from engine.events import NewEvent
 from engine.execution.lease import Lease, LeaseLost
+from engine.execution.step_facts import StepFacts
 from engine.foreign_json import clean
 from engine.redaction import RedactedStream, Redactor
 from engine.requests.parameters import SECRET_KEY, in_clear, is_reference, seal_outputs
@@ -41,7 +42,7 @@ LOG_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
-class RunContext:
+class RunContext(StepFacts):
     """One turn of one step: its facts, its rendered template, and its ways to say something."""
 
     pool: Pool
@@ -68,24 +69,9 @@ class RunContext:
         self._log = _AttemptLog(self.redactor.stream())
 
     @property
-    def request_id(self) -> str:
-        """External id of the request."""
-        return self.request.request_id
-
-    @property
-    def request_type(self) -> str:
-        """create, update, upgrade or decommission."""
-        return self.request.request_type
-
-    @property
-    def step_id(self) -> str:
-        """The step's id in its request."""
-        return self.claim.step_id
-
-    @property
-    def step_name(self) -> str:
-        """The step's name in its document."""
-        return self.claim.step_name
+    def record(self) -> Claim:
+        """The step, as it was claimed."""
+        return self.claim
 
     @property
     def attempt_number(self) -> int:
@@ -101,26 +87,6 @@ class RunContext:
     def earlier_idempotency_keys(self) -> Sequence[str]:
         """Keys of the groups before, newest first."""
         return [self._key(group) for group in range(self.claim.attempt_group - 1, 0, -1)]
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The step as written."""
-        return self.claim.step_config
-
-    @property
-    def instance_id(self) -> str | None:
-        """External id of the instance: a component's own."""
-        return self.request.instance_of(self.claim.component)
-
-    @property
-    def catalog_commit(self) -> str | None:
-        """The commit that the request is pinned to."""
-        return self.request.catalog_commit
-
-    @property
-    def destructive(self) -> bool:
-        """Whether the document was declared destructive."""
-        return self.request.is_destructive
 
     @property
     def work_dir(self) -> Path:

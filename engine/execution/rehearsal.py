@@ -34,6 +34,7 @@ from engine.execution.leftovers import rehearsals_folder
 from engine.execution.outcome import LONGEST_MESSAGE
 from engine.execution.run import Surroundings
 from engine.execution.scope import RunScope, build_scope, secret_ids
+from engine.execution.step_facts import StepFacts
 from engine.execution.unknowns import Chain, Rendered, Unknowns
 from engine.foreign_json import clean
 from engine.redaction import Redactor
@@ -268,7 +269,7 @@ class _Stage:
 
 
 @dataclass(slots=True)
-class _Context:
+class _Context(StepFacts):
     """What a step type sees of the engine when it looks ahead (engine.steps.base.StepContext).
 
     What it says is dropped, what it remembers goes with it, and it may do nothing outside.
@@ -282,24 +283,9 @@ class _Context:
     earlier_idempotency_keys: Sequence[str] = ()
 
     @property
-    def request_id(self) -> str:
-        """External id of the request that is not made."""
-        return self.request.request_id
-
-    @property
-    def request_type(self) -> str:
-        """create, update, upgrade or decommission."""
-        return self.request.request_type
-
-    @property
-    def step_id(self) -> str:
-        """The step's id in its request."""
-        return self.step.row.step_id
-
-    @property
-    def step_name(self) -> str:
-        """The step's name in its document."""
-        return self.step.row.step_name
+    def record(self) -> StepRow:
+        """The step, as it was planned."""
+        return self.step.row
 
     @property
     def idempotency_key(self) -> str:
@@ -310,26 +296,6 @@ class _Context:
     def template(self) -> Mapping[str, Any]:
         """The template, rendered, secrets in clear."""
         return dict(self.step.template.shown) if self.step.template else {}
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The step as written."""
-        return self.step.row.step_config
-
-    @property
-    def instance_id(self) -> str | None:
-        """External id of the instance: a component's own."""
-        return self.request.instance_of(self.step.row.component)
-
-    @property
-    def catalog_commit(self) -> str | None:
-        """The commit that the request would be pinned to."""
-        return self.request.catalog_commit
-
-    @property
-    def destructive(self) -> bool:
-        """Whether the document was declared destructive."""
-        return self.request.is_destructive
 
     async def remember(self, external: Mapping[str, Any]) -> None:
         """Merge into `external`, which nobody keeps."""
