@@ -1,7 +1,7 @@
 """The façade: the one class by which everything outside uses the engine.
 
 Each verb takes who acts, asks the permission table, does its work in one transaction and gives a
-public result (engine/results.py). A refusal is written to the audit log, then raised.
+public result (engine/results). A refusal is written to the audit log, then raised.
 """
 
 from __future__ import annotations
