@@ -635,7 +635,8 @@ async def _hold(connection: Connection, kind: str, name: str) -> None:
 async def _sync_waits(connection: Connection) -> bool:
     cursor = await connection.execute(
         "SELECT EXISTS (SELECT FROM pg_stat_activity"
-        " WHERE application_name = 'pao-sync' AND wait_event_type = 'Lock')"
+        " WHERE datname = current_database() AND application_name = 'pao-sync'"
+        " AND wait_event_type = 'Lock')"
     )
     (waits,) = await cursor.fetchone() or (False,)
     return bool(waits)
@@ -675,7 +676,8 @@ async def test_a_sync_that_lost_its_lock_writes_nothing(
 
 async def _end_session(connection: Connection) -> None:
     await connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pao-sync'"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'pao-sync'"
     )
 
 

@@ -18,7 +18,8 @@ from tests.support.workbench import Workbench, step
 
 LOOKED_SINCE = """
 SELECT count(*) FROM pg_stat_activity
-WHERE application_name = 'pao-consumer-slack' AND state = 'idle' AND query_start > %s
+WHERE datname = current_database() AND application_name = 'pao-consumer-slack'
+  AND state = 'idle' AND query_start > %s
 """
 
 

@@ -28,7 +28,8 @@ from tests.support.workbench import Workbench, fail, states, step
 
 LISTENING = (
     "SELECT count(*) FROM pg_stat_activity"
-    " WHERE application_name = 'pao-listen' AND query LIKE 'LISTEN%%' AND state = 'idle'"
+    " WHERE datname = current_database() AND application_name = 'pao-listen'"
+    " AND query LIKE 'LISTEN%%' AND state = 'idle'"
 )
 
 
@@ -98,7 +99,7 @@ async def test_ticks_come_back_when_the_worker_of_procrastinate_lost_its_connect
     await eventually(lambda: ticks > 0, within=30)
     await connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'pao-procrastinate'"
+        " WHERE datname = current_database() AND application_name = 'pao-procrastinate'"
     )
     before = ticks
     await eventually(lambda: ticks > before + 1, within=30)
