@@ -21,14 +21,16 @@ WITH nudged AS (
 SELECT count(*), pg_notify('pao_steps', '') FROM nudged HAVING count(*) > 0;
 
 -- name: nudge_job
--- Ask at once for the step that waits for an outside job, if it waits; return how many there are.
+-- Ask at once for the step that waits for an outside job; one that is just being looked at, as soon as that look
+-- is over. Returns how many there are.
 WITH nudged AS (
     UPDATE request_steps s
-    SET next_run_at = clock_timestamp()
+    SET next_run_at = CASE WHEN s.lease_owner IS NULL THEN clock_timestamp() ELSE s.next_run_at END,
+        nudged_token = CASE WHEN s.lease_owner IS NOT NULL THEN s.lease_token END
     FROM step_attempts a
     WHERE a.external_job_id = %(job_id)s AND a.step_id = s.id AND a.attempt_number = s.attempt_count
-      AND s.step_type = %(step_type)s AND s.status IN ('running', 'verifying')
-      AND s.lease_owner IS NULL AND s.next_run_at IS NOT NULL
+      AND s.step_type = %(step_type)s AND s.status IN ('running', 'verifying') AND s.phase <> 'cancel'
+      AND (s.lease_owner IS NOT NULL OR s.next_run_at IS NOT NULL)
     RETURNING s.id
 )
 SELECT count(*), pg_notify('pao_steps', '') FROM nudged HAVING count(*) > 0;
