@@ -32,6 +32,7 @@ UNDER_WAY: Final = ("submitted", "validating", "in_progress", "resuming")
 
 NEW_CATALOG: Final = "catalog.synced"
 DIGEST: Final = "operations.eligible"
+NEWLY_DUE: Final = "operations.changed"
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +96,7 @@ class Homes:
 
     async def _concerned(self, touched: "Touched") -> tuple[set[str], set[str]]:
         """Return the people and the teams whose things were touched, and who may approve them."""
-        people, teams = set(touched.people), set()
+        people, teams = set(touched.people), set(touched.teams)
         for request_id in touched.requests:
             with suppress(NotFound):
                 view = await self._engine.request(SYSTEM, request_id)
@@ -144,11 +145,12 @@ class Homes:
 
 @dataclass(slots=True)
 class Touched:
-    """What events changed since the Homes were drawn last, by external ids."""
+    """What events changed since the Homes were drawn last, and whose it is, by external ids."""
 
     requests: set[str] = field(default_factory=set)
     instances: set[str] = field(default_factory=set)
     people: set[str] = field(default_factory=set)
+    teams: set[str] = field(default_factory=set)
     everybody: bool = False
 
     def by(self, event: Event) -> None:
@@ -159,4 +161,7 @@ class Touched:
             self.instances.add(event.instance_id)
         if event.kind == DIGEST and (owner := event.data.get("owner_user_id")):
             self.people.add(str(owner))
+        if event.kind == NEWLY_DUE:
+            self.people |= set(event.data.get("owners", ()))
+            self.teams |= set(event.data.get("teams", ()))
         self.everybody = self.everybody or event.kind == NEW_CATALOG

@@ -9,7 +9,7 @@ stands in engine/dispatch/consumers.py; the shape that consumers see is `engine.
     approval. requested given rejected expired reminded
     check.    passed failed
     others    instance.changed instance.provider_degraded dependency.added dependency.removed
-              decommission.checked operations.eligible catalog.synced
+              decommission.checked operations.eligible operations.changed catalog.synced
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
     a sync that changed documents      judged again in the sync's own transaction (engine/catalog)
     an instance or a request changed   judged again in the next round, that instance alone
-    a row's time is over               judged again in the next round, in batches
-    the first round ever               all that live, in batches
+    a row's time is over               judged again in the next round
+    the first round ever               all that live
+
+A round goes on in batches, each a transaction, until nothing is left: also after a day without one.
 
 What people are shown is always evaluated at that moment; the cache is for lists and digests.
 """
@@ -16,20 +18,16 @@ from engine.store import instances
 from engine.store.pool import Pool, retried_on_conflict, transaction
 
 BATCH: Final = 5000
-"""Instances with expired rows, or of the first round, that one transaction judges."""
+"""Events that one transaction reads; instances with expired rows, or of the first round, that it judges."""
 
 
-async def refresh(pool: Pool) -> int:
-    """Judge again what changed or expired; return how many instances that were."""
-    judged = 0
-    while True:
-        count = await _round(pool)
-        judged += count
-        if count < BATCH:
-            return judged
+async def refresh(pool: Pool) -> None:
+    """Judge again what changed or expired."""
+    while await _batch(pool) >= BATCH:
+        pass
 
 
 @retried_on_conflict
-async def _round(pool: Pool) -> int:
+async def _batch(pool: Pool) -> int:
     async with transaction(pool) as connection:
         return await instances.refresh_eligibility(connection, BATCH)

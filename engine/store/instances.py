@@ -162,7 +162,7 @@ async def operations_due(
 
 
 async def refresh_eligibility(connection: Connection, limit: int) -> int:
-    """Judge again what may be done to instances that changed, and to `limit` of those that expired."""
+    """Judge again what changed or expired; return how much was taken: below `limit` that was all."""
     return int(await value(connection, _sql.refresh_eligibility, {"limit": limit}))
 
 

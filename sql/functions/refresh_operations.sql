@@ -2,6 +2,8 @@
 -- all that live (both NULL; give one or the other), in one statement, and returns what became eligible
 -- by it. Rows that say the same stay untouched until their time is half over.
 --
+-- What changed for instances that were given is told by one event for all of them, with whose they are.
+--
 -- A completed row stays; one of another version of an operation that is offered is superseded; one
 -- that is offered no more is ineligible.
 CREATE OR REPLACE FUNCTION refresh_operations(p_instance_ids UUID[], p_document_ids UUID[])
@@ -66,6 +68,15 @@ AS $$
         FROM difference d
         LEFT JOIN judged newer USING (instance_id, operation_type, operation_name)
         WHERE d.status IS NULL AND eo.id = d.cached_id
+    ), told AS (
+        -- Whose lists of services show something else now; a sync tells everybody by its own event.
+        INSERT INTO events (kind, data)
+        SELECT 'operations.changed', jsonb_build_object(
+            'owners', jsonb_agg(DISTINCT si.owner_user_id), 'teams', jsonb_agg(DISTINCT si.owner_team))
+        FROM difference d JOIN service_instances si ON si.id = d.instance_id
+        WHERE p_instance_ids IS NOT NULL
+          AND coalesce(d.status = 'eligible', FALSE) <> coalesce(d.cached_status = 'eligible', FALSE)
+        HAVING count(*) > 0
     )
     SELECT w.instance_id, w.operation_type, w.operation_name, w.operation_version
     FROM written w

@@ -111,7 +111,8 @@ WHERE eo.instance_id = ANY (%(ids)s) AND eo.eligibility_status = 'eligible'
 ORDER BY eo.operation_type DESC, eo.operation_name;
 
 -- name: refresh_eligibility
--- Judge again the operations of instances that changed, or whose rows have expired; how many those are.
+-- Judge again the operations of instances that changed, or whose rows have expired; how much was taken up: below
+-- the limit that was all.
 SELECT refresh_changed_eligibility(%(limit)s);
 
 -- name: can_decommission

@@ -194,6 +194,18 @@ async def test_the_home_shows_what_is_due_and_what_is_new(bot: RunningBot) -> No
     assert "The last sync was completed" in text_of(admins)
 
 
+async def test_an_open_home_follows_what_becomes_due(bot: RunningBot) -> None:
+    bot.twin.open_home("alice")
+    home = await bot.twin.eventually(lambda: bot.twin.home("alice"))
+    assert "No services here" in text_of(home)
+
+    await made(bot, "orders")
+
+    await eventually(
+        lambda: "due: grow-database" in text_of(bot.twin.home("alice") or home), within=40
+    )
+
+
 async def test_a_digest_tells_the_owner_what_is_due_and_opens_it(bot: RunningBot) -> None:
     await made(bot, "orders")
     await is_due(bot)

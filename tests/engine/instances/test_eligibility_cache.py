@@ -97,6 +97,70 @@ async def test_a_change_of_an_instance_judges_that_one_again(
     assert await cached(rows, other) == []
 
 
+async def test_after_a_long_silence_events_are_read_so_many_at_a_time(
+    rows: Rows, pool: Pool, database: UUID
+) -> None:
+    instances = [await rows.instance(item=database) for _ in range(5)]
+    await refresh(rows, pool)
+    for instance in instances:
+        await change(rows, instance, "updating")
+    refresh_two = "SELECT refresh_changed_eligibility(2)"
+    judged = "SELECT count(*) FROM eligible_operations WHERE eligibility_reason = 'the instance is updating'"
+
+    async def has_begun() -> bool:
+        taken = await rows.value(refresh_two)
+        assert taken <= 2
+        return bool(await rows.value(judged))
+
+    await eventually(has_begun)
+    assert await rows.value(judged) <= 2
+    await refresh(rows, pool)
+    assert await rows.value(judged) == 5
+
+
+async def test_events_of_one_transaction_are_read_in_parts_and_none_twice(
+    rows: Rows, pool: Pool, database: UUID
+) -> None:
+    instances = [await rows.instance(item=database) for _ in range(3)]
+    await refresh(rows, pool)
+    await rows.value(
+        "SELECT set_instance_states(jsonb_object_agg(id, 'updating'), NULL) FROM service_instances"
+    )
+    await rows.value("INSERT INTO events (kind) VALUES ('other') RETURNING 1")
+    taken: list[int] = []
+
+    async def all_read() -> bool:
+        taken.append(await rows.value("SELECT refresh_changed_eligibility(2)"))
+        return sum(taken) == 4
+
+    await eventually(all_read)
+    assert max(taken) == 2
+    told = [one["owners"] for one in await rows.events("operations.changed")]
+    assert len(told) > 1, "the first round, and one for each part"
+    assert [await cached(rows, one) for one in instances] == [
+        [("ineligible", "the instance is updating")]
+    ] * 3
+
+
+async def test_what_changes_is_told_once_for_all_whose_it_is(
+    rows: Rows, pool: Pool, database: UUID
+) -> None:
+    one = await rows.instance(item=database)
+    await rows.instance(item=database)
+    await refresh(rows, pool)
+    before = await rows.events("operations.changed")
+    await refresh(rows, pool)
+    assert await rows.events("operations.changed") == before
+    await change(rows, one, "updating")
+
+    await refresh(rows, pool)
+
+    owner = await rows.value("SELECT owner_user_id FROM service_instances WHERE id = %s", one)
+    team = await rows.value("SELECT owner_team FROM service_instances WHERE id = %s", one)
+    *earlier, last = await rows.events("operations.changed")
+    assert (earlier, last) == (before, {"owners": [owner], "teams": [team]})
+
+
 async def test_a_request_under_way_is_a_change_too(rows: Rows, pool: Pool, database: UUID) -> None:
     instance = await rows.instance(item=database)
     await eligibility.refresh(pool)
