@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.config import GitHubSettings, TicketSystemSettings
+from engine.steps.budgets import Budgets
 
 if TYPE_CHECKING:
     # Names of step types are asked for without the HTTP libraries.
@@ -43,3 +44,5 @@ class StepServices:
     """Where approval steps ask; None: there are none here."""
     manual: ManualDesk | None = None
     """Where the engine's own manual steps ask for their tickets; None: there are none here."""
+    budgets: Budgets = field(default_factory=Budgets)
+    """What outside servers want no calls of at present; all parts of the process heed it."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 
 from pydantic import BaseModel
 
+from engine.errors import StepFailed
 from engine.steps.base import Completed, StepContext
 from engine.steps.github.api import GitHub, Run
 from engine.steps.services import StepServices
@@ -29,18 +30,27 @@ class WorkflowStatus:
     model: ClassVar[type[BaseModel]] = StatusProperties
 
     def __init__(self, services: StepServices) -> None:
-        self._github = GitHub(services.outbound, services.github)
+        self._github = GitHub(services)
 
     async def check(
         self, _: StepContext, properties: StatusProperties, result: Completed
     ) -> Verdict:
-        """Compare the conclusion; where it does not fit, ask whether there is another by now."""
+        """Compare the conclusion; where it does not fit, ask whether there is another by now.
+
+        A question without an answer, or one that a limit holds back, is asked again.
+        """
         expected, evidence = list(properties.expected_status), result.evidence
         conclusion = str(evidence.get("conclusion"))
         if conclusion in expected:
             return Verdict(True, expected, conclusion)
         path = f"/actions/runs/{evidence.get('run_id')}"
-        run = await self._github.get(Run, str(evidence.get("repository")), path)
+        try:
+            run = await self._github.get(Run, str(evidence.get("repository")), path)
+        except StepFailed as error:
+            if error.kind == "permanent":
+                raise
+            again_in = max(INTERVAL, error.retry_after or 0.0)
+            return Verdict(False, expected, conclusion, error.message, again_in=again_in)
         if run.status != "completed":
             reason = f"the run was started again and is {run.status}"
             return Verdict(False, expected, run.status, reason, again_in=INTERVAL)

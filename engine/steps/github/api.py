@@ -1,4 +1,4 @@
-"""GitHub's REST API: one call, its limits told apart from its refusals, answers in a shape.
+"""GitHub's REST API: one call, its limits heeded before it and learnt after it, answers in a shape.
 
 Pinned to the version 2022-11-28 of the API, whose dispatch knows `return_run_details`.
 """
@@ -6,28 +6,22 @@ Pinned to the version 2022-11-28 of the API, whose dispatch knows `return_run_de
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.config import GitHubSettings
 from engine.errors import StepFailed
 from engine.foreign_json import Json, dump_json
-from engine.outbound import Outbound, Response, failure_of, retry_after
+from engine.outbound import Response, failure_of
+from engine.steps.github.limits import heeding
 from engine.steps.github.tokens import Tokens
+from engine.steps.services import StepServices
 
 API_VERSION: Final = "2022-11-28"
 
 CALL_TIMEOUT: Final = 30.0
 """Seconds for one call."""
-
-SECONDARY_LIMIT: Final = 60.0
-"""Seconds to wait where GitHub says that there is a limit and not for how long."""
-
-LONGEST_WAIT: Final = 3600.0
-"""Seconds; GitHub's limits are by the hour."""
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -52,26 +46,14 @@ class Run(Answer):
     run_attempt: int = 1
 
 
-class RateLimited(StepFailed):
-    """GitHub asks to be called later; `wait` is in seconds."""
-
-    def __init__(self, wait: float) -> None:
-        super().__init__(
-            "rate_limited",
-            f"GitHub's limit for calls is reached; it may be called again in {wait:g} s",
-            kind="transient",
-            retry_after=wait,
-        )
-        self.wait = wait
-
-
 class GitHub:
     """The API of the server that the settings name."""
 
-    def __init__(self, outbound: Outbound, settings: GitHubSettings) -> None:
-        self.outbound = outbound
-        self.url = settings.api_url.rstrip("/")
-        self._tokens = Tokens(outbound, settings)
+    def __init__(self, services: StepServices) -> None:
+        self.outbound = services.outbound
+        self.url = services.github.api_url.rstrip("/")
+        self._budgets = services.budgets
+        self._tokens = Tokens(services)
 
     async def call(
         self,
@@ -90,9 +72,6 @@ class GitHub:
         response = await self._send(method, repository, path, body, headers, follow=follow)
         if response.status == 401 and self._tokens.forget(repository):
             response = await self._send(method, repository, path, body, headers, follow=follow)
-        wait = _limit(response)
-        if wait is not None:
-            raise RateLimited(min(wait, LONGEST_WAIT))
         return response
 
     async def get(self, shape: type[Shape], repository: str, path: str) -> Shape:
@@ -113,21 +92,25 @@ class GitHub:
         follow: bool,
     ) -> Response:
         token = await self._tokens.token(repository)
-        sent = {
+        asked = {
             "accept": "application/vnd.github+json",
             "x-github-api-version": API_VERSION,
             "authorization": f"Bearer {token}",
             **({} if body is None else {"content-type": "application/json"}),
             **(headers or {}),
         }
-        return await self.outbound.request(
-            method,
-            f"{self.url}/repos/{repository}{path}",
-            headers=sent,
-            body=None if body is None else dump_json(body).encode(),
-            timeout=CALL_TIMEOUT,
-            guarded=False,
-            follow=follow,
+        return await heeding(
+            self._budgets,
+            self._tokens.budget(repository),
+            lambda: self.outbound.request(
+                method,
+                f"{self.url}/repos/{repository}{path}",
+                headers=asked,
+                body=None if body is None else dump_json(body).encode(),
+                timeout=CALL_TIMEOUT,
+                guarded=False,
+                follow=follow,
+            ),
         )
 
 
@@ -159,35 +142,6 @@ def refusal(response: Response) -> StepFailed | None:
         )
     error.do = _HINTS.get(response.status, "")
     return error
-
-
-def server_time(response: Response) -> datetime:
-    """Return the time by the server's clock; ours where it does not tell."""
-    try:
-        told = parsedate_to_datetime(response.headers.get("date", ""))
-    except ValueError:
-        return datetime.now(UTC)
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
-
-
-def _limit(response: Response) -> float | None:
-    """Return how long to wait where the answer is about a limit, None where it is not.
-
-    GitHub's "Rate limits for the REST API": Retry-After first, then the reset of the primary
-    limit, else at least a minute.
-    """
-    if response.status not in {403, 429}:
-        return None
-    asked = retry_after(response)
-    if asked is not None:
-        return max(asked, 1.0)
-    if response.headers.get("x-ratelimit-remaining") == "0":
-        reset = response.headers.get("x-ratelimit-reset", "")
-        if reset.isascii() and reset.isdigit():
-            return max(int(reset[:12]) - server_time(response).timestamp(), 1.0)
-        return SECONDARY_LIMIT
-    is_limit = response.status == 429 or "rate limit" in response.text.lower()
-    return SECONDARY_LIMIT if is_limit else None
 
 
 def _message(response: Response) -> str:

@@ -6,19 +6,22 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import yaml
+from pydantic import AfterValidator
 
 from engine.errors import StepFailed
 from engine.foreign_json import Json, dump_json
 from engine.outbound import Response
-from engine.steps.github.api import Answer, GitHub, RateLimited, Run, read, refusal, server_time
+from engine.steps.github.api import Answer, GitHub, Run, read, refusal
+from engine.steps.github.limits import RateLimited, server_time
 from engine.steps.templates import RenderedTemplate, RenderedText
 
 CORRELATION_INPUT: Final = "pao_correlation_id"
@@ -44,10 +47,19 @@ KEPT_FILES: Final = 500
 DETAILS: Final = "return_run_details"
 
 
+_REPOSITORY: Final = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+
+
+def _owner_and_name(text: str) -> str:
+    if not _REPOSITORY.fullmatch(text) or {".", ".."} & set(text.split("/")):
+        raise ValueError("it is not `owner/name`")
+    return text
+
+
 class GitHubTemplate(RenderedTemplate):
     """Which workflow is dispatched. `workflow_id` is its file's name or its id."""
 
-    repository: str
+    repository: Annotated[str, AfterValidator(_owner_and_name)]
     workflow_id: RenderedText
     ref: RenderedText = "main"
     inputs: dict[str, Json] | None = None

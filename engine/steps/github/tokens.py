@@ -13,9 +13,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from engine.config import GitHubSettings
 from engine.errors import StepFailed
-from engine.outbound import Outbound, Response, failure_of
+from engine.outbound import Response, failure_of
+from engine.steps.github.limits import heeding
+from engine.steps.services import StepServices
 
 TOKEN_LIFE: Final = 55 * 60.0
 """Seconds that an installation token is used; GitHub lets it live for an hour."""
@@ -35,9 +36,10 @@ class _Kept:
 class Tokens:
     """Gives the token for a repository; an App's are made when needed and kept until they end."""
 
-    def __init__(self, outbound: Outbound, settings: GitHubSettings) -> None:
-        self._outbound = outbound
-        self._settings = settings
+    def __init__(self, services: StepServices) -> None:
+        self._outbound = services.outbound
+        self._settings = services.github
+        self._budgets = services.budgets
         self._kept: dict[str, _Kept] = {}
         self._key: rsa.RSAPrivateKey | None = None
 
@@ -58,6 +60,11 @@ class Tokens:
             kept = self._kept[repository] = await self._new(repository)
         return kept.token
 
+    def budget(self, repository: str) -> str:
+        """Return what GitHub counts a call for `owner/name` to: the token, or the installation."""
+        owner = repository.partition("/")[0]
+        return "github token" if self._settings.token else f"github installation {owner}"
+
     def forget(self, repository: str) -> bool:
         """Drop a token that was refused; return whether another one can be had."""
         return self._kept.pop(repository, None) is not None
@@ -77,15 +84,20 @@ class Tokens:
         return _Kept(token, now + TOKEN_LIFE)
 
     async def _call(self, method: str, path: str, body: object = None) -> dict[str, object]:
-        response = await self._outbound.request(
-            method,
-            self._settings.api_url.rstrip("/") + path,
-            headers={
-                "accept": "application/vnd.github+json",
-                "authorization": f"Bearer {self._jwt()}",
-            },
-            body=None if body is None else json.dumps(body).encode(),
-            guarded=False,
+        headers = {
+            "accept": "application/vnd.github+json",
+            "authorization": f"Bearer {self._jwt()}",
+        }
+        response = await heeding(
+            self._budgets,
+            "github app",
+            lambda: self._outbound.request(
+                method,
+                self._settings.api_url.rstrip("/") + path,
+                headers=headers,
+                body=None if body is None else json.dumps(body).encode(),
+                guarded=False,
+            ),
         )
         if error := failure_of(response):
             if response.status in {401, 403, 404}:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from engine.config import GitHubSettings
 from engine.errors import OutboundRefused, StepFailed
 from engine.steps.base import Completed, Waiting
+from engine.steps.budgets import Budgets
 from engine.steps.github import GitHubWorkflow
 from engine.verifications.github import ArtifactExists, WorkflowStatus
 from tests.support.github_server import TOKEN, GitHubServer, running_github
@@ -30,11 +31,25 @@ async def github():
         yield server
 
 
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def services_of(outbound, tmp_path, github):
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def services_of(outbound, tmp_path, github, clock):
     def make(**settings):
         given = GitHubSettings(api_url=github.url, **({"token": TOKEN} | settings))
-        return services(outbound, tmp_path, github=given)
+        return services(outbound, tmp_path, github=given, budgets=Budgets(clock))
 
     return make
 
@@ -282,12 +297,13 @@ async def test_what_somebody_decided_is_not_tried_again(step, github, conclusion
     ],
 )
 @pytest.mark.parametrize("part", ["/dispatches", "/workflows/deploy.yml", "/actions/runs/1"])
-async def test_a_limit_only_postpones(step, github, response, at_least, part: str) -> None:
+async def test_a_limit_only_postpones(step, github, clock, response, at_least, *, part) -> None:
     context = Context(TEMPLATE)
     github.fault("GET" if part != "/dispatches" else "POST", part, response)
     waits = [await wait(step.start, context)]
     github.runs and github.runs[0].end("success")
     while True:
+        clock.now += waits[-1].delay
         outcome = await step.poll(context)
         if isinstance(outcome, Completed):
             break
@@ -297,6 +313,73 @@ async def test_a_limit_only_postpones(step, github, response, at_least, part: st
     longest = max(one.delay for one in waits)
     assert 100 < longest <= 1000 if at_least == "the reset" else longest == at_least
     assert len(github.dispatched) == 1
+
+
+class TestSharedLimits:
+    """What one step is told about a limit, all steps of the process heed."""
+
+    LIMIT = JSONResponse({}, 429, {"retry-after": "90"})
+
+    @pytest.fixture
+    def shared(self, services_of):
+        return services_of()
+
+    async def test_the_others_wait_as_long_and_ask_nothing(self, shared, github, clock) -> None:
+        first, second = GitHubWorkflow(shared), GitHubWorkflow(shared)
+        followed = Context(TEMPLATE, idempotency_key="followed")
+        await wait(second.start, followed)
+        github.fault("POST", "/dispatches", self.LIMIT)
+        await wait(first.start, Context(TEMPLATE))
+        asked = len(github.received)
+        clock.now += 30
+        assert (await wait(second.start, Context(TEMPLATE, idempotency_key="other"))).delay == 60
+        assert (await wait(second.poll, followed)).delay == 60
+        assert len(github.received) == asked
+        clock.now += 60
+        await wait(second.start, Context(TEMPLATE, idempotency_key="other"))
+        assert len(github.dispatched) == 2
+
+    async def test_the_last_call_of_the_hour_is_a_limit_too(self, shared, github) -> None:
+        reset = str(int(time.time()) + 1000)
+        spent = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}
+        github.fault("GET", "/actions/runs/1", JSONResponse({"id": 1}, headers=spent))
+        step, context = GitHubWorkflow(shared), Context(TEMPLATE)
+        await wait(step.start, context)
+        assert (await wait(step.poll, context)).delay == 5
+        assert 900 < (await wait(step.poll, context)).delay <= 1000
+
+    async def test_a_verification_waits_and_uses_up_no_attempt(self, shared, github, clock) -> None:
+        github.fault("POST", "/dispatches", self.LIMIT)
+        await wait(GitHubWorkflow(shared).start, Context(TEMPLATE))
+        check = WorkflowStatus(shared)
+        model = WorkflowStatus.model.model_validate({"type": "workflow_status"})
+        run = github.begin("deploy.yml", "", "main", {})
+        run.end("success")
+        evidence = {"repository": "acme/infra", "run_id": run.id, "conclusion": "failure"}
+        result = Completed(evidence=evidence)
+        assert (await check.check(Context({}), model, result)).again_in == 90
+        clock.now += 90
+        github.fault("GET", "/actions/runs", Response(status_code=503))
+        assert (await check.check(Context({}), model, result)).again_in == 30
+        assert (await check.check(Context({}), model, result)).verified
+
+    async def test_an_installation_has_a_limit_of_its_own(self, services_of, github, key) -> None:
+        shared = services_of(token=None, app_id="42", app_key=pem(key))
+        for _ in range(2):
+            github.fault("GET", "/installation", JSONResponse({"id": 7}))
+            github.fault("POST", "/app/installations/7", JSONResponse({"token": TOKEN}, 201))
+        github.fault("POST", "/dispatches", self.LIMIT)
+        step = GitHubWorkflow(shared)
+        assert (await wait(step.start, Context(TEMPLATE))).delay == 90
+        other = Context(TEMPLATE | {"repository": "other/infra"})
+        assert (await failure(step.start(other))).error_type == "http_404"
+
+    async def test_a_limit_on_the_way_to_a_token_only_postpones(
+        self, services_of, github, key
+    ) -> None:
+        step = GitHubWorkflow(services_of(token=None, app_id="42", app_key=pem(key)))
+        github.fault("GET", "/installation", self.LIMIT)
+        assert (await wait(step.start, Context(TEMPLATE))).delay == 90
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 404])
@@ -502,17 +585,20 @@ def key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
+def pem(key: rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    ).decode()
+
+
 class TestApp:
     """A GitHub App instead of a token."""
 
     @pytest.fixture
     def step(self, services_of, github, key) -> GitHubWorkflow:
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.TraditionalOpenSSL,
-            serialization.NoEncryption(),
-        ).decode()
-        written_out = pem.replace("\n", "\\n")
+        written_out = pem(key).replace("\n", "\\n")
         return GitHubWorkflow(services_of(token=None, app_id="42", app_key=written_out))
 
     def installed(self, github: GitHubServer, tokens: list[str]) -> None:
