@@ -117,10 +117,19 @@ def build_app(services: Services, *, signing_secret: str | None = None) -> Async
     """Return the app with its middleware.
 
     `signing_secret` is needed for Slack over HTTP; without one no HTTP request passes.
+
+    `process_before_response` lets Bolt answer as soon as a listener returns. Without it Bolt looks
+    every 10 ms whether a listener has acknowledged, and the answering work, begun meanwhile, takes
+    the processor from every acknowledgement still to come. So a listener must not work: it
+    acknowledges, starts a task and returns, as those of `bot.listening` do.
     """
     for name in _OAUTH:  # Bolt would switch to its installation flow by their mere presence
         os.environ.pop(name, None)
-    app = AsyncApp(client=services.client, signing_secret=signing_secret or secrets.token_hex(32))
+    app = AsyncApp(
+        client=services.client,
+        signing_secret=signing_secret or secrets.token_hex(32),
+        process_before_response=True,
+    )
     app.middleware(_with_log_context)
     return app
 
@@ -157,8 +166,12 @@ async def _with_log_context(
     context: dict[str, Any],
     next: Callable[[], Awaitable[None]],  # noqa: A002
 ) -> None:
-    """Give every line of this payload's work its kind and its person, and note when it came."""
+    """Give every line of this payload's work its kind and its person, and note when it came.
+
+    Bolt's `next` returns before the listener runs, so the binding stays: each payload has a task,
+    and with it a context, of its own.
+    """
     context["received_at"] = time.monotonic()
     structlog.contextvars.clear_contextvars()
-    with structlog.contextvars.bound_contextvars(slack=kind_of(body), user=user_of(body)):
-        await next()
+    structlog.contextvars.bind_contextvars(slack=kind_of(body), user=user_of(body))
+    await next()

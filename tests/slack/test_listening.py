@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import structlog.contextvars
 import structlog.testing
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot import listening
 from bot.app import Services, build_app, slack_client
@@ -101,6 +103,38 @@ async def test_work_that_takes_its_time_is_acknowledged_at_once(
         may_end.set()
         await services.background.drained()
     assert "done at last" in text_of(twin.ephemerals("alice")[0])
+
+
+async def test_no_work_begins_before_its_acknowledgement_is_on_its_way(
+    twin: SlackTwin, services: Services
+) -> None:
+    begun = asyncio.Event()
+
+    async def work(_: Call) -> None:
+        begun.set()
+
+    app = build_app(services)
+    app.command("/pao")(listener(services, work))
+    payload = {"command": "/pao", "text": "", "user_id": twin.user("alice")}
+    answer = await app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=payload))
+
+    assert answer.status == 200
+    assert not begun.is_set()
+    await services.background.drained()
+    assert begun.is_set()
+
+
+async def test_every_line_of_a_payloads_work_names_its_kind_and_its_person(
+    twin: SlackTwin, services: Services
+) -> None:
+    seen: list[dict[str, Any]] = []
+
+    async def work(_: Call) -> None:
+        seen.append(structlog.contextvars.get_contextvars())
+
+    await answered(twin, services, work)
+
+    assert seen == [{"slack": "command", "user": twin.user("alice")}]
 
 
 async def test_an_error_is_told_as_what_why_and_do(twin: SlackTwin, services: Services) -> None:
