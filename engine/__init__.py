@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         DecommissionCheck,
         DependencyView,
         Event,
+        ForeseenTemplate,
         HistoryEntry,
         InstanceSummary,
         InstanceView,
@@ -87,6 +88,8 @@ if TYPE_CHECKING:
         OperationForm,
         OperationView,
         Page,
+        ParkedEvent,
+        Rehearsal,
         RequestSummary,
         RequestView,
         StepView,
@@ -126,9 +129,9 @@ _HOMES: Final = {
         "SECRET_DOTS Actor ApprovalView AttemptLog AttemptLogPage AttemptView AuditEntry CatalogChange"
         " CatalogDetails"
         " CatalogEntry CheckView Clone ComponentForm ComponentOutline Decision DecommissionCheck"
-        " DependencyView Event"
+        " DependencyView Event ForeseenTemplate"
         " HistoryEntry InstanceSummary InstanceView Json KeyRotation Kind MemberView OperationForm"
-        " OperationView Page RequestSummary RequestView StepView"
+        " OperationView Page ParkedEvent Rehearsal RequestSummary RequestView StepView"
         " Submission SyncReport TicketView TimelineEntry"
     ),
     "engine.service": "Service",
@@ -170,6 +173,7 @@ __all__ = [
     "Event",
     "FieldError",
     "Forbidden",
+    "ForeseenTemplate",
     "GitHubSettings",
     "HistoryEntry",
     "InstanceField",
@@ -190,9 +194,11 @@ __all__ = [
     "OutboundRefused",
     "Page",
     "PaoError",
+    "ParkedEvent",
     "PercentageField",
     "Presentation",
     "Profile",
+    "Rehearsal",
     "RequestSummary",
     "RequestView",
     "SecretField",

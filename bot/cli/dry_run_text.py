@@ -11,7 +11,7 @@ from bot.cli.waiting import approval_words
 
 if TYPE_CHECKING:
     from bot.cli.command import Invocation
-    from engine import RequestView, StepView
+    from engine import ForeseenTemplate, Rehearsal, RequestView, StepView
 
 _COLUMNS: Final = ["name", "type", "runs", "terraform_plan", "depends_on"]
 _RUNS: Final[Mapping[Any, str]] = {True: "yes", False: "no", None: "known later"}
@@ -33,8 +33,9 @@ def _sections(view: RequestView) -> Iterator[str]:
         yield f"{said} Steps that would run:"
         yield table([_row(step) for step in view.steps], _COLUMNS)
     for step in view.steps:
-        if told := list(_told(step)):
-            yield "\n".join([f"{printable(step.full_name)}:", *told])
+        yield from _part(step.full_name, step.rehearsal or {})
+    if view.rehearsal is not None:
+        yield from _beside(view.rehearsal)
     for approval in view.approvals:
         yield f"It needs {approval_words(approval)}."
 
@@ -52,9 +53,31 @@ def _row(step: StepView) -> Mapping[str, Any]:
     }
 
 
-def _told(step: StepView) -> Iterator[str]:
-    """Yield what was found out about a step, in lines."""
-    found = step.rehearsal or {}
+def _beside(rehearsal: Rehearsal) -> Iterator[str]:
+    """Yield what was found out beside the steps."""
+    for check in rehearsal.checks:
+        yield from _part(f"The check {_named(check)}", asdict(check))
+    for ticket in rehearsal.tickets:
+        yield from _part(f"The ticket for work by hand, {_named(ticket)}", asdict(ticket))
+    if rehearsal.rollback:
+        yield "Steps that would run after a failure:"
+        yield table([_row(step) for step in rehearsal.rollback], _COLUMNS)
+    for step in rehearsal.rollback:
+        yield from _part(step.full_name, step.rehearsal or {})
+
+
+def _named(foreseen: ForeseenTemplate) -> str:
+    return f"{foreseen.component}/{foreseen.name}" if foreseen.component else foreseen.name
+
+
+def _part(name: str, found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the part of what was found out, headed by the name; nothing where nothing was."""
+    if told := list(_told(found)):
+        yield "\n".join([f"{printable(name)}:", *told])
+
+
+def _told(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was found out about a step, a ticket or a check, in lines."""
     if found.get("problem"):
         yield f"  It would fail: {printable(found['problem'])}"
     if found.get("note"):

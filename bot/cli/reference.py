@@ -40,7 +40,10 @@ YAML or JSON, `-` is stdin; `--param` wins.
 **A dry run** (`--dry-run`) answers 0 where the request would be taken, and changes nothing. Each of its
 steps has `rehearsal`: `runs` (null: known only then), `template` (rendered as far as it is known,
 secrets as dots), `plan` (Terraform's `{add, change, destroy}`), `problem` (why the step would fail),
-`note` (why there is no plan) and `waits_for` (the names that are known when it runs). A create is
+`note` (why there is no plan) and `waits_for` (the names that are known when it runs). Beside the
+steps, `rehearsal` of the whole has `rollback` (the steps that would run after a failure, each like
+the others), `tickets` (what work by hand would be asked for with) and `checks` (those before the
+steps that have a template): `name`, `component`, `template`, `problem`, `waits_for`. A create is
 planned on an empty state, everything else on the service's own, without its lock. Ids in it are
 those of a request that is not made.
 

@@ -1,15 +1,17 @@
 """Every sentence of the forms for bundles, operations and the end of a service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bot.messages.text import authored, code, escaped, mention, moment, one_line
 from bot.messages.values import changes_in_words
 from engine import (
     DecommissionCheck,
+    ForeseenTemplate,
     InstanceView,
     OperationForm,
     OperationView,
+    Rehearsal,
     RequestView,
     StepView,
 )
@@ -99,7 +101,7 @@ def entered(title: str, values: Sequence[tuple[str, str]]) -> list[str]:
 
 def will_run(view: RequestView) -> str:
     """Tell what a dry run found: steps, Terraform's plans, approvals, tickets; nothing of it was kept."""
-    running = [step for step in view.steps if (step.rehearsal or {}).get("runs") is not False]
+    running = [step for step in view.steps if _found(step).get("runs") is not False]
     steps = [code(step.step_id, 150) for step in running]
     told = f":mag: *Will run: {len(steps)} step{'' if len(steps) == 1 else 's'}{_planned(running)}*"
     if steps:
@@ -109,22 +111,50 @@ def will_run(view: RequestView) -> str:
         told = ":mag: *No step runs by itself*: people do it, and a ticket tells them"
     needed = sum(one.needed for one in view.approvals)
     approval = f"\nBefore that it needs {needed} approval{'s' * (needed != 1)}." if needed else ""
-    failing = [one for one in running if (one.rehearsal or {}).get("problem")]
-    return "".join([f"{told}.{approval}", *map(_would_fail, failing[:MOST_PROBLEMS])])
+    failing = [(code(one.step_id, 150), _found(one).get("problem")) for one in running]
+    beside = _beside(view.rehearsal) if view.rehearsal else ()
+    wrong = [(name, problem) for name, problem in (*failing, *beside) if problem]
+    after = _after_a_failure(view.rehearsal) if view.rehearsal else ""
+    problems = (_would_fail(name, problem) for name, problem in wrong[:MOST_PROBLEMS])
+    return "".join([f"{told}.{approval}{after}", *problems])
+
+
+def _found(step: StepView) -> Mapping[str, Any]:
+    return step.rehearsal or {}
+
+
+def _after_a_failure(rehearsal: Rehearsal) -> str:
+    """Tell what a rollback would run."""
+    steps = [code(step.step_id, 150) for step in rehearsal.rollback]
+    more = f" and {len(steps) - 15} more" if len(steps) > 15 else ""
+    return f"\nAfter a failure: {', '.join(steps[:15])}{more}." if steps else ""
+
+
+def _beside(rehearsal: Rehearsal) -> Iterator[tuple[str, str | None]]:
+    """Yield what else is rendered, and what is wrong with it."""
+    for check in rehearsal.checks:
+        yield f"The check {code(_name(check), 150)}", check.problem
+    for ticket in rehearsal.tickets:
+        yield f"The ticket in {code(_name(ticket), 150)}", ticket.problem
+    for step in rehearsal.rollback:
+        yield code(step.step_id, 150), _found(step).get("problem")
+
+
+def _name(foreseen: ForeseenTemplate) -> str:
+    return f"{foreseen.component}/{foreseen.name}" if foreseen.component else foreseen.name
 
 
 def _planned(steps: Sequence[StepView]) -> str:
     """Tell what Terraform would change in all, where it could be asked."""
-    plans = [plan for step in steps if (plan := (step.rehearsal or {}).get("plan")) is not None]
+    plans = [plan for step in steps if (plan := _found(step).get("plan")) is not None]
     total = {
         verb: sum(plan.get(verb, 0) for plan in plans) for verb in ("add", "change", "destroy")
     }
     return f", Terraform plan {changes_in_words(total)}" if plans else ""
 
 
-def _would_fail(step: StepView) -> str:
-    problem = escaped(one_line((step.rehearsal or {}).get("problem", "")), 500)
-    return f"\n:warning: {code(step.step_id, 150)} would fail: {problem}"
+def _would_fail(name: str, problem: str) -> str:
+    return f"\n:warning: {name} would fail: {escaped(one_line(problem), 500)}"
 
 
 # Operations on an instance

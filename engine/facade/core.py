@@ -176,7 +176,7 @@ class Core:
 
     @cached_property
     def _rehearsals(self) -> Rehearsals:
-        return Rehearsals(self._surroundings)
+        return Rehearsals(self._surroundings, self._systems)
 
     @cached_property
     def _sources(self) -> OptionSources:

@@ -13,7 +13,8 @@ from engine.catalog.options import Asking, source_of
 from engine.catalog.values import FieldError
 from engine.dispatch.drive import OnChange, drive, watch
 from engine.errors import InvalidInput, Unreachable
-from engine.execution.rehearsal import SECONDS, PlannedRequest, read_plan
+from engine.execution.rehearsal import SECONDS, read_plan
+from engine.execution.script import PlannedRequest
 from engine.facade.core import Core, T, T_co, named
 from engine.instances import operations
 from engine.people.permissions import Action
@@ -98,9 +99,9 @@ class RequestVerbs(Core):
         if any(step.attempts for step in view.steps):  # the key's first request, and under way
             return view
         seconds = submission.dry_run_seconds
-        found = await self._rehearsals.rehearse(planned, SECONDS if seconds is None else seconds)
-        steps = [replace(step, rehearsal=found[step.step_id]) for step in view.steps]
-        return replace(view, steps=steps)
+        return await self._rehearsals.rehearse(
+            view, planned, SECONDS if seconds is None else seconds
+        )
 
     async def request(self, actor: Actor, request_id: str) -> RequestView:
         """Return a request by its id, which may be shortened, as of one moment."""

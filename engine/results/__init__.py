@@ -14,7 +14,7 @@ from engine.results.catalog import (
     ComponentOutline,
     SyncReport,
 )
-from engine.results.events import Event
+from engine.results.events import Event, ParkedEvent
 from engine.results.instances import (
     DecommissionCheck,
     DependencyView,
@@ -35,6 +35,8 @@ from engine.results.requests import (
     CheckView,
     Clone,
     Decision,
+    ForeseenTemplate,
+    Rehearsal,
     RequestSummary,
     RequestView,
     StepView,
@@ -62,6 +64,7 @@ __all__ = [
     "DecommissionCheck",
     "DependencyView",
     "Event",
+    "ForeseenTemplate",
     "HistoryEntry",
     "InstanceSummary",
     "InstanceView",
@@ -72,6 +75,8 @@ __all__ = [
     "OperationForm",
     "OperationView",
     "Page",
+    "ParkedEvent",
+    "Rehearsal",
     "RequestSummary",
     "RequestType",
     "RequestView",

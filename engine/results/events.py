@@ -20,3 +20,17 @@ class Event:
     request_id: str | None = None
     step_id: str | None = None
     instance_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedEvent:
+    """An event that a consumer could not handle; `retry_wanted`: it is to take it once more."""
+
+    event_id: int
+    consumer: str
+    kind: str
+    request_id: str | None
+    instance_id: str | None
+    error: str
+    parked_at: datetime
+    retry_wanted: bool

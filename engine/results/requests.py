@@ -99,7 +99,13 @@ class StepView:
     waits_for_take_over: bool = False
     """Whether the worker that ran it is gone, and no other has taken it over yet."""
     rehearsal: Mapping[str, Json] | None = None
-    """Of a dry run: {runs, template, plan, problem, note, waits_for} (engine/execution/rehearsal.py)."""
+    """Of a dry run: what became known of it.
+
+    runs: whether it runs, None where that is known only then. template: rendered as far as it can be,
+    secrets as dots; None where it does not run. plan: {add, change, destroy}, None where nothing looked
+    ahead. problem: what makes the step fail. note: why there is no plan though the step could have one.
+    waits_for: names that are known when it runs.
+    """
 
     @property
     def full_name(self) -> str:
@@ -156,6 +162,33 @@ class CheckView:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeseenTemplate:
+    """A template that is no step's, as a dry run renders it: of a ticket or of a check.
+
+    `name` is the ticket system's or the check's, `component` whose document has it. `template` and
+    `waits_for` are like a step's; `problem` says what is wrong with it.
+    """
+
+    name: str
+    component: str | None
+    template: Json
+    problem: str | None = None
+    waits_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a dry run found beside its steps: what runs after a failure, what people are asked for."""
+
+    rollback: Sequence[StepView]
+    """The steps that would run after a failure, each with its `rehearsal`."""
+    tickets: Sequence[ForeseenTemplate]
+    """The tickets that work by hand would be asked for with."""
+    checks: Sequence[ForeseenTemplate]
+    """The pre-execution checks that have a template."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestView:
     """A request whole. Exactly one of the four document names is set (none for a decommission)."""
 
@@ -209,6 +242,8 @@ class RequestView:
     """Names of a bundle's components, in their order."""
     timed_out: bool = False
     """Set by `drive` alone: the waiting ended, not the request."""
+    rehearsal: Rehearsal | None = None
+    """Of a dry run alone."""
 
 
 @dataclass(frozen=True, slots=True)

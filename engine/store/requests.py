@@ -239,9 +239,12 @@ async def matching_ids(connection: Connection, word: str) -> list[UUID]:
     return exact or await values(connection, _sql.ids_like, {"word": word})
 
 
-async def steps_of(connection: Connection, request_id: UUID) -> list[StepRow]:
-    """Return the steps of a request in their order."""
-    return await rows(connection, _sql.steps_of, {"request_id": request_id}, StepRow)
+async def steps_of(
+    connection: Connection, request_id: UUID, *, untouched_rollback: bool = False
+) -> list[StepRow]:
+    """Return the steps of a request in their order; those of an unneeded rollback where asked for."""
+    parameters = {"request_id": request_id, "untouched_rollback": untouched_rollback}
+    return await rows(connection, _sql.steps_of, parameters, StepRow)
 
 
 async def attempts_of(connection: Connection, request_id: UUID) -> list[AttemptRow]:

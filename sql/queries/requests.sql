@@ -84,7 +84,7 @@ WHERE request_id LIKE %(word)s || '%%' OR request_id LIKE 'req-________-' || %(w
 ORDER BY created_at DESC LIMIT 20;
 
 -- name: steps_of
--- The steps of a request in their order; a rollback that was never needed is left out.
+-- The steps of a request in their order; a rollback that was never needed is left out, but where asked for.
 SELECT id, step_id, step_name, step_type, step_config, status, position, depends_on, started_at,
        completed_at, outputs, component, section, next_run_at, phase, skip_reason, attempt_count,
        attempt_group, external,
@@ -92,7 +92,8 @@ SELECT id, step_id, step_name, step_type, step_config, status, position, depends
            AND coalesce(lease_expires_at < clock_timestamp(), FALSE) AS is_lost
 FROM request_steps
 WHERE request_id = %(request_id)s
-  AND (section = 'automation' OR next_run_at IS NOT NULL OR attempt_count > 0 OR status <> 'pending')
+  AND (%(untouched_rollback)s OR section = 'automation' OR next_run_at IS NOT NULL
+       OR attempt_count > 0 OR status <> 'pending')
 ORDER BY section <> 'automation', position;
 
 -- name: attempts_of

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from engine import SECRET_DOTS
 from engine.store.pool import Connection
 from tests.support.command_line import CommandLine, on_database
 from tests.support.engines import MANUAL, add_item, automation, rows_of
@@ -101,6 +102,31 @@ async def test_what_would_fail_is_said_and_the_dry_run_is_done(
     shown = await on_database(Pao(tmp_path), dsn)(*ORDER)
     assert shown.code == 0, shown.err
     assert "It would fail: url: There is no 'sise' here" in shown.out
+
+
+async def test_what_may_come_is_shown_too(connection: Connection, dsn: str, tmp_path: Path) -> None:
+    call = {"name": "call", "type": "HttpPost", "template": {"url": "http://127.0.0.1:9/"}}
+    undo = {"name": "undo", "type": "HttpDelete", "template": {"url": "http://127.0.0.1:9/undo"}}
+    template = {"url": "http://127.0.0.1:9/tickets", "headers": {"X-Token": "{{ token }}"}}
+    fulfillment = {
+        "manual": {"system": "webhook", "template": template},
+        "automation": {"steps": [call]},
+        "rollback": {"steps": [undo]},
+    }
+    await add_item(connection, fields=FIELDS, fulfillment=fulfillment)
+    token = tmp_path / "token"
+    token.write_text("hush-hush")
+    pao = on_database(Pao(tmp_path), dsn)
+    shown = await pao(*ORDER, "--param", f"token=@{token}")
+    planned = await pao.json(*ORDER, "--param", f"token=@{token}")
+    assert "Steps that would run after a failure:" in shown.out
+    assert "url: http://127.0.0.1:9/undo" in shown.out
+    assert "The ticket for work by hand, webhook:" in shown.out
+    assert "url: http://127.0.0.1:9/tickets" in shown.out
+    assert "hush-hush" not in shown.out + str(planned)
+    (ticket,) = planned["rehearsal"]["tickets"]
+    assert ticket["template"] == {**template, "headers": {"X-Token": SECRET_DOTS}}
+    assert [one["name"] for one in planned["rehearsal"]["rollback"]] == ["undo"]
 
 
 @pytest.mark.terraform

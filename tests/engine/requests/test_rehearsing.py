@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from engine import Engine, RequestView, Submission
+from engine import Engine, ForeseenTemplate, RequestView, Submission
 from engine.results import SECRET_DOTS
 from engine.store.pool import Connection
 from tests.support.engines import ALICE, add_item, automation, config, rows_of
+from tests.support.engines import MANUAL as MANUAL_SECTION
 from tests.support.git import GitRepository, new_repository
 from tests.support.workbench import Workbench, step_of
 
@@ -348,3 +349,123 @@ async def test_a_request_that_is_made_is_not_rehearsed(bench: Workbench) -> None
     await add_item(bench.connection, fulfillment=automation([call]))
     view = await bench.engine.submit(ALICE, Submission({}, item="database"))
     assert view.steps[0].rehearsal is None
+
+
+def ticket_of(view: RequestView, component: str | None = None) -> ForeseenTemplate:
+    assert view.rehearsal is not None
+    return next(one for one in view.rehearsal.tickets if one.component == component)
+
+
+async def test_a_ticket_for_work_by_hand_is_rendered_with_secrets_as_dots(
+    bench: Workbench,
+) -> None:
+    manual = {
+        "system": "webhook",
+        "template": {
+            "url": "http://127.0.0.1:9/{{ size }}",
+            "headers": {"Authorization": "Bearer {{ token }}"},
+            "body": {"summary": "A {{ size }} one", "token": "{{ token }}"},
+        },
+    }
+    fields = [{"name": "size", "type": "string"}, {"name": "token", "type": "secret"}]
+    await add_item(bench.connection, fields=fields, fulfillment={"manual": manual})
+    asked = Submission({"size": "large", "token": "hush-hush"}, item="database", dry_run=True)
+
+    view = await bench.engine.submit(ALICE, asked)
+
+    assert view.steps == []
+    assert ticket_of(view) == ForeseenTemplate(
+        "webhook",
+        None,
+        {
+            "url": "http://127.0.0.1:9/large",
+            "headers": {"Authorization": f"Bearer {SECRET_DOTS}"},
+            "body": {"summary": "A large one", "token": SECRET_DOTS},
+        },
+    )
+    assert "hush-hush" not in repr(view)
+    assert await bench.one("SELECT count(*) FROM outbox") == 0
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ({"url": "http://127.0.0.1:9/{{ sise }}"}, "url: There is no 'sise' here"),
+        (
+            {"url": "http://127.0.0.1:9/", "headers": {"X-Names": "{{ parameters }}"}},
+            "The ticket's template cannot be used: headers.X-Names: Input should be a valid string",
+        ),
+    ],
+)
+async def test_what_is_wrong_with_a_ticket_is_found(
+    bench: Workbench, template: Mapping[str, Any], problem: str
+) -> None:
+    manual = {"system": "webhook", "template": template}
+    await add_item(bench.connection, fulfillment={"manual": manual})
+    view = await bench.engine.submit(ALICE, Submission({}, item="database", dry_run=True))
+    assert problem in (ticket_of(view).problem or "")
+
+
+async def test_a_ticket_waits_for_what_steps_would_give(bench: Workbench) -> None:
+    call = {"name": "call", "type": "HttpPost", "template": {"url": "http://127.0.0.1:9/"}}
+    described = "Made so far: {{ steps.call.outputs.id }}"
+    template = {"url": "http://127.0.0.1:9/", "body": described}
+    manual = {"system": "webhook", "template": template}
+    await add_item(bench.connection, fulfillment={**automation([call]), "manual": manual})
+    view = await bench.engine.submit(ALICE, Submission({}, item="database", dry_run=True))
+    ticket = ticket_of(view)
+    assert (ticket.template, ticket.problem) == (template, None)
+    assert ticket.waits_for == ("steps.call.outputs.id",)
+
+
+async def test_the_steps_of_a_rollback_are_rendered_beside_the_others(bench: Workbench) -> None:
+    url = "http://127.0.0.1:9/{{ size }}"
+    undo = [
+        {"name": "undo", "type": "HttpDelete", "template": {"url": url}},
+        {"name": "tell", "type": "HttpPost", "template": {"url": "{{ sise }}"}},
+        {
+            "name": "free",
+            "type": "HttpDelete",
+            "template": {"url": "http://127.0.0.1:9/{{ steps.call.outputs.id }}"},
+        },
+        {"name": "plan", "type": "TerraformFile", "template": {"module_source": "modules/db"}},
+    ]
+    call = {"name": "call", "type": "HttpPost", "template": {"url": url}}
+    fulfillment = {**automation([call]), "rollback": {"steps": undo}}
+    fields = [{"name": "size", "type": "string", "default": "small"}]
+    await add_item(bench.connection, fields=fields, fulfillment=fulfillment)
+
+    view = await bench.engine.submit(ALICE, Submission({}, item="database", dry_run=True))
+
+    assert [step.step_id for step in view.steps] == ["call"]
+    assert view.rehearsal is not None
+    found = {step.name: step.rehearsal or {} for step in view.rehearsal.rollback}
+    assert list(found) == ["undo", "tell", "free", "plan"]
+    assert found["undo"]["template"] == {"url": "http://127.0.0.1:9/small"}
+    assert "There is no 'sise' here" in found["tell"]["problem"]
+    assert found["free"]["waits_for"] == ["steps.call.outputs.id"]
+    assert found["plan"]["note"] == "Its plan is known when something has failed"
+    assert await bench.one("SELECT count(*) FROM service_requests") == 0
+
+
+async def test_the_checks_before_the_steps_are_rendered(bench: Workbench) -> None:
+    call = {"name": "call", "type": "HttpPost", "template": {"url": "http://127.0.0.1:9/"}}
+    checks = [
+        "validate_maintenance_window",
+        {"check": "check_backup_status", "template": {"url": "http://127.0.0.1:9/{{ size }}"}},
+        {"check": "check_backup_status", "template": {"url": "{{ sise }}"}},
+    ]
+    automatic = {"steps": [call], "pre_execution_checks": checks}
+    fields = [{"name": "size", "type": "string", "default": "small"}]
+    fulfillment = {"manual": MANUAL_SECTION, "automation": automatic}
+    await add_item(bench.connection, fields=fields, fulfillment=fulfillment)
+
+    view = await bench.engine.submit(ALICE, Submission({}, item="database", dry_run=True))
+
+    assert view.rehearsal is not None
+    good, wrong = view.rehearsal.checks
+    assert (good.name, good.template) == (
+        "check_backup_status",
+        {"url": "http://127.0.0.1:9/small"},
+    )
+    assert "There is no 'sise' here" in (wrong.problem or "")

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from bot.messages import asking
-from engine import RequestView, StepView
+from engine import ForeseenTemplate, Rehearsal, RequestView, StepView
 
 
 def step(name: str, **rehearsal: Any) -> StepView:
@@ -17,9 +17,10 @@ def step(name: str, **rehearsal: Any) -> StepView:
     )
 
 
-def told(*steps: StepView) -> str:
+def told(*steps: StepView, rehearsal: Rehearsal | None = None) -> str:
     whole: dict[str, Any] = dict.fromkeys(one.name for one in fields(RequestView))
-    return asking.will_run(RequestView(**whole | {"steps": steps, "approvals": []}))
+    found = {"steps": steps, "approvals": [], "rehearsal": rehearsal}
+    return asking.will_run(RequestView(**whole | found))
 
 
 def test_terraforms_plans_are_added_up() -> None:
@@ -50,3 +51,18 @@ def test_what_a_condition_leaves_out_is_not_among_what_runs() -> None:
 def test_what_would_fail_is_said_with_its_reason() -> None:
     text = told(step("net", problem="The plan would destroy <!channel>"))
     assert text.endswith("\n:warning: `net` would fail: The plan would destroy &lt;!channel&gt;")
+
+
+def test_what_runs_after_a_failure_is_named_with_what_is_wrong_with_it() -> None:
+    undo = step("rollback:undo", problem="There is no 'sise' here")
+    text = told(step("net"), rehearsal=Rehearsal([undo], [], []))
+    assert text.startswith(":mag: *Will run: 1 step*: `net`.\nAfter a failure: `rollback:undo`.")
+    assert text.endswith("`rollback:undo` would fail: There is no 'sise' here")
+
+
+def test_a_ticket_or_check_that_would_fail_is_said() -> None:
+    ticket = ForeseenTemplate("jira", "db", None, problem="There is no 'sise' here")
+    check = ForeseenTemplate("check_backup_status", None, None, problem="No <!here>")
+    text = told(step("net"), rehearsal=Rehearsal([], [ticket], [check]))
+    assert "The check `check_backup_status` would fail: No &lt;!here&gt;" in text
+    assert "The ticket in `db/jira` would fail: There is no 'sise' here" in text
