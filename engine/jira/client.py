@@ -35,7 +35,7 @@ TIMEOUT: Final = (5.0, 30.0)
 """Seconds for a connection, and between two pieces of an answer."""
 
 CALL_SECONDS: Final = 60.0
-"""Seconds for a whole call, the wait for a thread included."""
+"""Seconds for a whole call: the library's own limits stand between two pieces of an answer."""
 
 FIELDS: Final = ("status", "created", "resolutiondate")
 
@@ -74,10 +74,16 @@ class Issue:
 
 
 class Jira:
-    """The Jira that the settings name. Every call raises StepFailed."""
+    """The Jira that the settings name. Every call raises StepFailed.
 
-    def __init__(self, settings: TicketSystemSettings) -> None:
+    `call_seconds` bounds a whole call, the wait for a thread and the making of a client included.
+    """
+
+    def __init__(
+        self, settings: TicketSystemSettings, *, call_seconds: float = CALL_SECONDS
+    ) -> None:
         self._settings = settings
+        self._call_seconds = call_seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="jira")
         self._own = threading.local()
 
@@ -167,32 +173,35 @@ class Jira:
 
     async def _call(self, work: Callable[[JIRA], Result], *, writes: bool = False) -> Result:
         """Do `work` in one of our threads."""
-        begun = threading.Event()
+        departure = _Departure()
 
         def call() -> Result:
             client = self._client()
-            begun.set()
+            departure.leave()
             return work(client)
 
         _check(self._settings)
         try:
-            async with asyncio.timeout(CALL_SECONDS):
+            async with asyncio.timeout(self._call_seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except asyncio.CancelledError:
+            departure.give_up()
+            raise
         except TimeoutError as error:
-            unknown = writes and begun.is_set()
+            left = departure.give_up()
             raise StepFailed(
                 "timeout",
-                f"Jira did not answer within {CALL_SECONDS:g} s",
-                kind="unknown" if unknown else "transient",
+                f"Jira did not answer within {self._call_seconds:g} s",
+                kind="unknown" if writes and left else "transient",
             ) from error
         except JIRAError as error:
-            raise _refused(error, writes=writes and begun.is_set()) from error
+            raise _refused(error, writes=writes and departure.has_left) from error
         except requests.exceptions.JSONDecodeError as error:
             raise StepFailed("invalid_answer", "Jira's answer is no JSON") from error
         except requests.RequestException as error:
             if isinstance(error, ValueError):
                 raise _bad_address(error) from error
-            unknown = writes and begun.is_set() and not _sent_nothing(error)
+            unknown = writes and departure.has_left and not _sent_nothing(error)
             raise StepFailed(
                 "connection_lost",
                 f"Jira cannot be reached: {_reason(error)}",
@@ -220,6 +229,31 @@ class Jira:
             client._fields_cache_value.update({name: name for name in FIELDS})  # noqa: SLF001
             self._own.client = client
         return client
+
+
+class _Departure:
+    """Whether a call has left its thread: not any more once whoever waited for it has given it up.
+
+    A client may take longer to make than the call may; what is tried again must not leave late.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_given_up = False
+        self.has_left = False
+
+    def leave(self) -> None:
+        """Leave, or raise where that is no longer wanted."""
+        with self._lock:
+            if self._is_given_up:
+                raise asyncio.CancelledError
+            self.has_left = True
+
+    def give_up(self) -> bool:
+        """Hold back what has not left; return whether it has."""
+        with self._lock:
+            self._is_given_up = True
+            return self.has_left
 
 
 def _unreadable() -> StepFailed:
