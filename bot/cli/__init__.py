@@ -24,6 +24,7 @@ COMMANDS = {
     "pause": ("bot.cli.admin", "Start no new steps; what runs goes on."),
     "unpause": ("bot.cli.admin", "Start steps again."),
     "audit": ("bot.cli.admin", "Who did what to what, and how much of it is kept."),
+    "events": ("bot.cli.events", "Events that could not be told, and what becomes of them."),
     "keys": ("bot.cli.admin", "The keys that encrypt secrets."),
     "version": ("bot.cli.version", "Print the version."),
 }

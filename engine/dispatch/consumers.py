@@ -6,7 +6,7 @@ its own, which goes when the process dies. The cursor is moved after the handler
 repeats at most the events of one batch.
 
 An event that the handler cannot take is tried `TRIES` times, then parked where it can be seen, and
-the rest goes on.
+the rest goes on. Who mended the cause can have it taken once more, between two windows.
 """
 
 from __future__ import annotations
@@ -124,14 +124,27 @@ class _Reader:
         # On the connection that holds the lock: a reader that lost it cannot go on.
         found = await events.next_events(self._connection, self._name, BATCH)
         if not found:
-            return await events.advance(self._connection, self._name)
+            again = await self._take_again()
+            return await events.advance(self._connection, self._name) or again
         for row in found:
-            if self._stopping.is_set():
+            if not await self._handle(row):
                 return False
-            await self._handle(row)
+            await events.move_cursor(self._connection, self._name, row.id)
         return True
 
-    async def _handle(self, row: EventRow) -> None:
+    async def _take_again(self) -> bool:
+        """Handle what was parked and is wanted once more; False when there is nothing."""
+        found = await events.wanted_again(self._connection, self._name, BATCH)
+        for row in found:
+            if not await self._handle(row):
+                return False
+            await events.unpark(self._connection, self._name, row.id)
+        return bool(found)
+
+    async def _handle(self, row: EventRow) -> bool:
+        """Handle an event, or park it; False when it is time to stop."""
+        if self._stopping.is_set():
+            return False
         pause = PAUSE_SECONDS
         for left in reversed(range(TRIES)):
             try:
@@ -144,9 +157,9 @@ class _Reader:
                 if not left:
                     await self._park(row, error)
                 elif await _wait(self._stopping, pause):
-                    return
+                    return False
                 pause *= 2
-        await events.move_cursor(self._connection, self._name, row.id)
+        return True
 
     async def _park(self, row: EventRow, error: Exception) -> None:
         log.error("event_parked", consumer=self._name, event_id=row.id)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from engine.dispatch.consumers import Handler, OnLead, consume, public
-from engine.facade.core import Core
-from engine.results import (
-    Event,
-)
-from engine.store import (
-    conversations,
-)
+from engine.errors import NotFound
+from engine.facade.core import Core, named, require
+from engine.people.permissions import Action
+from engine.results import Actor, Event, ParkedEvent
+from engine.store import audit, conversations, events
 from engine.store.conversations import Conversation
-from engine.store.pool import (
-    transaction,
-)
+from engine.store.pool import Connection, transaction
+
+MOST_PARKED: Final = 1000
+"""Parked events that are listed at most."""
 
 
 class TellingVerbs(Core):
@@ -75,3 +75,56 @@ class TellingVerbs(Core):
         """Return the requests whose cards may show less than is known."""
         async with transaction(self._pool) as connection:
             return await conversations.behind(connection)
+
+    async def parked_events(self, actor: Actor, limit: int = 100) -> Sequence[ParkedEvent]:
+        """Return what could not be told, the oldest first."""
+
+        async def read(connection: Connection) -> Sequence[ParkedEvent]:
+            require(actor, Action.PARKED_EVENTS)
+            return await events.parked(connection, min(max(limit, 1), MOST_PARKED))
+
+        return await self._transact(read, actor)
+
+    async def retry_parked_events(
+        self, actor: Actor, ids: Collection[int] | None = None
+    ) -> Sequence[int]:
+        """Have events (None: all) told once more by whoever tells them now; return which.
+
+        Raises NotFound where one of them is not put aside; then none is told again.
+        """
+
+        async def retry(connection: Connection) -> Sequence[int]:
+            require(actor, Action.PARKED_EVENTS)
+            found = _all_of(ids, await events.retry_parked(connection, ids))
+            await _audited(connection, actor, {"retried": list(found)})
+            return found
+
+        return await self._transact(retry, actor)
+
+    async def discard_parked_events(
+        self, actor: Actor, ids: Collection[int] | None = None
+    ) -> Sequence[int]:
+        """Give up telling events (None: all); return which. Raises as `retry_parked_events`."""
+
+        async def discard(connection: Connection) -> Sequence[int]:
+            require(actor, Action.PARKED_EVENTS)
+            found = _all_of(ids, await events.discard_parked(connection, ids))
+            await _audited(connection, actor, {"discarded": list(found)})
+            return found
+
+        return await self._transact(discard, actor)
+
+
+def _all_of(wanted: Collection[int] | None, found: Sequence[int]) -> Sequence[int]:
+    missing = sorted(set(wanted or ()) - set(found))
+    if missing:
+        named_ids = ", ".join(map(str, missing))
+        raise NotFound(
+            f"These events are not put aside: {named_ids}",
+            do="`pao events parked` lists those that are",
+        )
+    return found
+
+
+async def _audited(connection: Connection, actor: Actor, after: object) -> None:
+    await audit.write(connection, named(actor), Action.PARKED_EVENTS.value, after=after)

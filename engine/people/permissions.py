@@ -41,6 +41,7 @@ class Action(StrEnum):
     AUDIT = "audit.see"
     EXPIRE_AUDIT = "audit.expire"
     ROTATE_KEYS = "keys.rotate"
+    PARKED_EVENTS = "events.parked"
     STATS = "catalog.stats"
 
 
@@ -83,6 +84,7 @@ TABLE: Final[Mapping[Action, frozenset[Relation]]] = {
     Action.AUDIT: _ADMINS,
     Action.EXPIRE_AUDIT: _ADMINS,
     Action.ROTATE_KEYS: _ADMINS,
+    Action.PARKED_EVENTS: _ADMINS,
     Action.STATS: _ADMINS,
 }
 

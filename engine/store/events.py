@@ -7,17 +7,17 @@ transactions (`transaction_id` below the oldest that still runs), in the order o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from engine.events import NewEvent
 from engine.foreign_json import clean_text
-from engine.results import CatalogChange
+from engine.results import CatalogChange, ParkedEvent
 from engine.store import queries
 from engine.store.pool import Connection
-from engine.store.rows import jsonb, rows, run, value
+from engine.store.rows import jsonb, rows, run, value, values
 
 _sql = queries.load("events")
 
@@ -89,3 +89,30 @@ async def park(connection: Connection, name: str, event_id: int, error: str) -> 
     """Put an event aside that cannot be handled."""
     parameters = {"name": name, "event_id": event_id, "error": clean_text(error)}
     await run(connection, _sql.park_event, parameters)
+
+
+async def wanted_again(connection: Connection, name: str, limit: int) -> Sequence[EventRow]:
+    """Return events put aside that somebody wants the consumer to take once more."""
+    return await rows(connection, _sql.wanted_again, {"name": name, "limit": limit}, EventRow)
+
+
+async def unpark(connection: Connection, name: str, event_id: int) -> None:
+    """Forget that an event was put aside, unless it was again meanwhile."""
+    await run(connection, _sql.unpark_event, {"name": name, "event_id": event_id})
+
+
+async def parked(connection: Connection, limit: int) -> Sequence[ParkedEvent]:
+    """Return what consumers could not handle, the oldest first."""
+    return await rows(connection, _sql.parked_events, {"limit": limit}, ParkedEvent)
+
+
+async def retry_parked(connection: Connection, ids: Collection[int] | None) -> list[int]:
+    """Have consumers take events (None: all put aside) once more; return which there are."""
+    return await values(connection, _sql.retry_parked, {"ids": None if ids is None else list(ids)})
+
+
+async def discard_parked(connection: Connection, ids: Collection[int] | None) -> list[int]:
+    """Give up events (None: all put aside); return which there were."""
+    return await values(
+        connection, _sql.discard_parked, {"ids": None if ids is None else list(ids)}
+    )

@@ -65,7 +65,8 @@ WITH gone AS (
 )
 INSERT INTO parked_events (consumer, event_id, error)
 SELECT name, %(event_id)s, %(error)s FROM consumers WHERE name = %(consumer)s
-ON CONFLICT DO NOTHING;
+ON CONFLICT (consumer, event_id) DO UPDATE
+SET error = EXCLUDED.error, at = clock_timestamp(), retry_wanted = FALSE;
 
 -- name: conversations_behind
 -- Requests whose card may show less than is known: those under way, and those changed since.

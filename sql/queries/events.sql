@@ -44,9 +44,54 @@ UPDATE consumers SET last_event_id = %(event_id)s, updated_at = clock_timestamp(
 WHERE name = %(name)s AND last_event_id < %(event_id)s;
 
 -- name: park_event
--- Put an event aside that the consumer cannot handle.
+-- Put an event aside that the consumer cannot handle, or cannot again.
 INSERT INTO parked_events (consumer, event_id, error) VALUES (%(name)s, %(event_id)s, %(error)s)
-ON CONFLICT DO NOTHING;
+ON CONFLICT (consumer, event_id) DO UPDATE
+SET error = EXCLUDED.error, at = clock_timestamp(), retry_wanted = FALSE;
+
+-- name: wanted_again
+-- The events put aside that the consumer is to take once more, in order, with external ids.
+SELECT e.id, e.kind, e.at, e.data, r.request_id, s.step_id, si.instance_id
+FROM parked_events p
+JOIN events e ON e.id = p.event_id
+LEFT JOIN service_requests r ON r.id = e.request_id
+LEFT JOIN request_steps s ON s.id = e.step_id
+LEFT JOIN service_instances si ON si.id = e.instance_id
+WHERE p.consumer = %(name)s AND p.retry_wanted
+ORDER BY e.id
+LIMIT %(limit)s;
+
+-- name: unpark_event
+-- An event that was taken once more is put aside no longer, unless that failed again.
+DELETE FROM parked_events WHERE consumer = %(name)s AND event_id = %(event_id)s AND retry_wanted;
+
+-- name: parked_events
+-- What consumers could not handle, the oldest first.
+SELECT p.event_id, p.consumer, e.kind, r.request_id, si.instance_id, p.error, p.at AS parked_at, p.retry_wanted
+FROM parked_events p
+JOIN events e ON e.id = p.event_id
+LEFT JOIN service_requests r ON r.id = e.request_id
+LEFT JOIN service_instances si ON si.id = e.instance_id
+ORDER BY p.event_id, p.consumer
+LIMIT %(limit)s;
+
+-- name: retry_parked
+-- Have consumers take events once more, or all (NULL) that are put aside; return which.
+WITH wanted AS (
+    UPDATE parked_events SET retry_wanted = TRUE
+    WHERE %(ids)s::bigint[] IS NULL OR event_id = ANY (%(ids)s::bigint[])
+    RETURNING event_id
+)
+SELECT DISTINCT event_id FROM wanted WHERE pg_notify('pao_events', '') IS NOT NULL ORDER BY 1;
+
+-- name: discard_parked
+-- Give up events, or all (NULL) that are put aside; return which.
+WITH gone AS (
+    DELETE FROM parked_events
+    WHERE %(ids)s::bigint[] IS NULL OR event_id = ANY (%(ids)s::bigint[])
+    RETURNING event_id
+)
+SELECT DISTINCT event_id FROM gone ORDER BY 1;
 
 -- name: catalog_changes
 -- What the last syncs changed of what somebody of these teams may see, newest first; what was removed

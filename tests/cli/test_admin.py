@@ -50,11 +50,23 @@ def test_expiry_deletes_what_is_older_and_says_so_in_the_log(pao: Pao) -> None:
     assert pao("audit", "expire", "--before", "yesterday").code == 2
 
 
-@pytest.mark.parametrize("command", [["pause"], ["audit"], ["keys", "rotate"]])
+@pytest.mark.parametrize(
+    "command", [["pause"], ["audit"], ["keys", "rotate"], ["events", "parked"]]
+)
 def test_nobody_but_admins_may_do_any_of_it(pao: Pao, command: list[str]) -> None:
     answer = pao(*command, "--as", STRANGER, "--output", "json")
     assert answer.code == 1
     assert answer.json["error"]["code"] == "forbidden"
+
+
+def test_parked_events_are_listed_retried_and_given_up(pao: Pao) -> None:
+    assert pao("events", "parked", "--output", "json").json == {"items": []}
+    assert pao("events", "retry", "--all", "--output", "json").json == {"retried": []}
+    assert pao("events", "discard", "--all", "--output", "json").json == {"discarded": []}
+    unknown = pao("events", "retry", "7", "--output", "json")
+    assert (unknown.code, unknown.json["error"]["code"]) == (1, "not_found")
+    for wrong in (["events", "retry"], ["events", "discard", "7", "--all"]):
+        assert pao(*wrong).code == 2
 
 
 def test_with_nothing_kept_a_rotation_only_names_its_key(pao: Pao) -> None:

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from engine import Event
+from engine import Event, Forbidden, NotFound
 from engine.dispatch import consumers
 from engine.events import NewEvent
 from engine.store import events
 from engine.store.pool import connect, transaction
+from tests.support.engines import ADMIN, ALICE
 from tests.support.eventually import eventually
 from tests.support.workbench import Workbench, step
 
@@ -132,3 +133,68 @@ async def test_a_lost_connection_repeats_at_most_what_was_not_noted(bench: Workb
         await tell(bench, "two")
         await eventually(lambda: "two" in seen.kinds)
     assert [kind for kind in seen.kinds if kind != "one"] == ["two"]
+
+
+async def test_a_parked_event_is_taken_once_more_when_somebody_asks(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "PAUSE_SECONDS", 0.01)
+    seen, mended = Seen(), asyncio.Event()
+
+    async def picky(event: Event) -> None:
+        if event.kind == "bad" and not mended.is_set():
+            raise ValueError("cannot read this")
+        await seen.take(event)
+
+    async with consuming(bench, picky):
+        await tell(bench, "bad", "good")
+        await eventually(lambda: seen.kinds == ["good"])
+        (parked,) = await bench.engine.parked_events(ADMIN)
+        assert (parked.kind, parked.consumer, parked.retry_wanted) == ("bad", "slack", False)
+
+        assert await bench.engine.retry_parked_events(ADMIN, [parked.event_id]) == [parked.event_id]
+
+        async def failed_again() -> bool:
+            (again,) = await bench.engine.parked_events(ADMIN)
+            return again.parked_at > parked.parked_at and not again.retry_wanted
+
+        await eventually(failed_again)
+        mended.set()
+        await bench.engine.retry_parked_events(ADMIN)
+        await eventually(lambda: seen.kinds == ["good", "bad"])
+
+        async def none_left() -> bool:
+            return not await bench.engine.parked_events(ADMIN)
+
+        await eventually(none_left)
+        await tell(bench, "later")
+        await eventually(lambda: seen.kinds == ["good", "bad", "later"])
+
+
+async def test_parked_events_are_given_up_by_admins_alone_and_that_is_audited(
+    bench: Workbench,
+) -> None:
+    await tell(bench, "one", "two")
+    async with transaction(bench.pool) as connection:
+        await events.add_consumer(connection, "slack")
+        for id_ in (first := await ids_of_events(bench)):
+            await events.park(connection, "slack", id_, "broken")
+
+    with pytest.raises(NotFound, match="999999"):
+        await bench.engine.discard_parked_events(ADMIN, [first[0], 999999])
+    with pytest.raises(Forbidden):
+        await bench.engine.discard_parked_events(ALICE)
+    assert len(await bench.engine.parked_events(ADMIN)) == 2
+
+    assert await bench.engine.discard_parked_events(ADMIN, first[:1]) == first[:1]
+    assert [one.event_id for one in await bench.engine.parked_events(ADMIN)] == first[1:]
+    page = await bench.engine.audit_log(ADMIN)
+    assert [(one.action, one.outcome) for one in page.items] == [
+        ("events.parked", "done"),
+        ("events.parked", "denied"),
+    ]
+
+
+async def ids_of_events(bench: Workbench) -> list[int]:
+    cursor = await bench.connection.execute("SELECT id FROM events ORDER BY id")
+    return [row[0] for row in await cursor.fetchall()]

@@ -68,6 +68,7 @@ EXPECTED = {
     Action.AUDIT: {"admin"},
     Action.EXPIRE_AUDIT: {"admin"},
     Action.ROTATE_KEYS: {"admin"},
+    Action.PARKED_EVENTS: {"admin"},
     Action.STATS: {"admin"},
 }
 
