@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from engine.catalog.documents import slugify
 from engine.catalog.fields import label_of
 
 
@@ -25,12 +26,20 @@ def value_labels(plan: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 def components(plan: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of a bundle's components that are on, in their order."""
-    planned = plan.get("components") or {}
-    return tuple(name for name, one in planned.items() if one.get("enabled", True))
+    return tuple(name for name, one in _planned(plan) if one.get("enabled", True))
+
+
+def _planned(plan: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the components in the order of the bundle's document: the plan's own keys have none."""
+    bundle = plan.get("bundle") or {}
+    written = [*(bundle.get("required_items") or ()), *(bundle.get("optional_items") or ())]
+    order = [one.get("name") or slugify(one["catalog_item"]) for one in written]
+    planned: Mapping[str, Mapping[str, Any]] = plan.get("components") or {}
+    return [(name, planned[name]) for name in dict.fromkeys((*order, *planned)) if name in planned]
 
 
 def _fields(plan: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    parts = [("", plan), *((f"{n}.", c) for n, c in (plan.get("components") or {}).items())]
+    parts = [("", plan), *((f"{name}.", part) for name, part in _planned(plan))]
     for prefix, part in parts:
         presentation = part.get("presentation") or {}
         for section in (presentation, *(presentation.get("groups") or ())):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +15,7 @@ from engine.people.permissions import Action, Denied, Subject, hidden, may, refu
 from engine.requests import aftermath, labels
 from engine.requests.approval_views import approval_views
 from engine.requests.parameters import is_reference, references_in, with_dots
+from engine.requests.subject import COMPONENTS
 from engine.results import (
     Actor,
     AttemptLog,
@@ -233,7 +234,7 @@ def _view(
         update_item=row.update_item,
         upgrade_item=row.upgrade_item,
         catalog_version=row.catalog_version,
-        parameters=_as_asked(with_dots(row.parameters), names),
+        parameters=_as_asked(with_dots(row.parameters), names, labels.components(row.plan)),
         requester=row.requester_user_id,
         team=row.requester_team,
         created_at=row.created_at,
@@ -261,10 +262,23 @@ def _view(
     )
 
 
-def _as_asked(parameters: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
-    """Return the parameters in the form's order: the database keeps none."""
-    asked = {name: parameters[name] for name in order if name in parameters}
-    return asked | dict(parameters)
+def _as_asked(
+    parameters: Mapping[str, Any], order: Collection[str], components: Sequence[str]
+) -> dict[str, Any]:
+    """Return the parameters, a bundle's by component too, in the form's order: the database keeps none."""
+    asked = _ordered(parameters, order)
+    if components and COMPONENTS in asked:
+        given = asked[COMPONENTS]
+        asked[COMPONENTS] = {
+            name: _ordered(given[name], [one.removeprefix(f"{name}.") for one in order])
+            for name in _ordered(given, components)
+        }
+    return asked
+
+
+def _ordered(values: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
+    """Return values in an order; what it does not name comes last."""
+    return {name: values[name] for name in order if name in values} | dict(values)
 
 
 def _reason(row: RequestRow) -> str | None:

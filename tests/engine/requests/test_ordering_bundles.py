@@ -540,3 +540,27 @@ async def test_options_of_a_component_whose_source_is_down_are_named_by_their_pa
     http_server.answer("GET", "/sizes", status=503)
     found = await errors_of(bench, components={"db": on(size="tiny")})
     assert "cannot be fetched" in found["db.size"]
+
+
+async def test_a_request_shows_components_and_their_values_in_the_order_of_the_documents(
+    bench: Workbench,
+) -> None:
+    fields = [{"name": name, "type": "string"} for name in ("zone", "area", "a_longer_name")]
+    await add_item(bench.connection, "cache", fields=fields)
+    bundle = {
+        "required_items": [component("longer", "cache")],
+        "optional_items": [component("db", "cache")],
+    }
+    await add_bundle(bench.connection, "shop", bundle)
+    given = {name: on(area="a", a_longer_name="b", zone="c") for name in ("db", "longer")}
+
+    view = await order(bench, parameters={}, components=given)
+
+    assert list(view.components) == ["longer", "db"]
+    assert [(name, list(own)) for name, own in view.parameters["components"].items()] == [
+        ("longer", ["zone", "area", "a_longer_name"]),
+        ("db", ["zone", "area", "a_longer_name"]),
+    ]
+    assert list(view.parameter_labels) == [
+        f"{name}.{field['name']}" for name in ("longer", "db") for field in fields
+    ]
