@@ -91,6 +91,24 @@ def test_whether_another_try_can_help(summary: str, kind: str) -> None:
     assert failure("plan", Finished(1, [Problem(summary)])).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("summary", "reads", "kind"),
+    [
+        ("Resource precondition failed", ("var.size", "local.sizes"), "permanent"),
+        ("Resource precondition failed", (), "permanent"),
+        ("Module output value precondition failed", ("var.size",), "permanent"),
+        ("Resource precondition failed", ("var.size", "data.aws_vpc.main.id"), "unknown"),
+        ("Resource postcondition failed", ("self.status",), "unknown"),
+        ("Module output value precondition failed", ("module.net.ready",), "unknown"),
+        ("Resource precondition failed", ("terraform_data.db.output",), "unknown"),
+        ("creating the database: quota exceeded", ("var.size",), "unknown"),
+    ],
+)
+def test_a_condition_on_what_the_request_gave_fails_for_good(summary, reads, kind) -> None:
+    problem = Problem(summary, "too small", reads=reads)
+    assert failure("plan", Finished(1, [problem])).kind == kind
+
+
 def test_a_process_that_was_killed_and_one_without_words() -> None:
     assert failure("apply", Finished(-9)).error_type == "terraform_killed"
     assert "exit code 3" in failure("init", Finished(3)).message

@@ -41,6 +41,18 @@ PERMANENT = frozenset(
 )
 """Summaries that mean that the module or its variables are wrong: the next try would say the same."""
 
+CONDITIONS = frozenset(
+    {
+        "Module output value precondition failed",
+        "Resource postcondition failed",
+        "Resource precondition failed",
+    }
+)
+"""Summaries of conditions that the module's author wrote (docs/decisions/terraform-state.md)."""
+
+GIVEN = ("var.", "local.", "each.", "count.", "path.", "terraform.")
+"""How names begin that stand for what the request gave; any other is read from the outside."""
+
 TOLD = 400
 """Characters of a problem's detail that stand in the message; the details have all of it."""
 
@@ -81,10 +93,15 @@ def is_another_being_made(finished: Finished) -> bool:
 
 def _kind(problems: Sequence[Problem]) -> Kind:
     summaries = {problem.summary for problem in problems}
-    if summaries & PERMANENT:
+    if summaries & PERMANENT or any(map(_is_settled, problems)):
         return "permanent"
     passing = "Saved plan is stale" in summaries or any(CREATION_LOCK in one for one in summaries)
     return "transient" if passing else "unknown"
+
+
+def _is_settled(problem: Problem) -> bool:
+    """Whether a condition failed by what the request gave, which the next try gives again."""
+    return problem.summary in CONDITIONS and all(one.startswith(GIVEN) for one in problem.reads)
 
 
 def _in_words(problem: Problem) -> str:

@@ -32,12 +32,16 @@ _BLOCK = re.compile(r'(?P<kind>resource|data) "(?P<type>[\w-]+)" "(?P<name>[\w-]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error that Terraform reported. `place` is file and line in the attempt's folder."""
+    """An error that Terraform reported. `place` is file and line in the attempt's folder.
+
+    `reads`: what the expression names that went wrong (`var.size`, `data.aws_vpc.main.id`).
+    """
 
     summary: str
     detail: str = ""
     address: str | None = None
     place: str | None = None
+    reads: tuple[str, ...] = ()
 
 
 class LogReader:
@@ -110,6 +114,7 @@ def _problem(diagnostic: Mapping[str, Any], message: str) -> Problem:
         clean_text(str(diagnostic.get("detail", ""))),
         _address(diagnostic),
         _place(diagnostic),
+        _reads(diagnostic),
     )
 
 
@@ -131,6 +136,12 @@ def _place(diagnostic: Mapping[str, Any]) -> str | None:
     return clean_text(f"{found['filename']}:{start.get('line')}") if "filename" in found else None
 
 
+def _reads(diagnostic: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names alone: what stands beside them may be secret."""
+    values = (diagnostic.get("snippet") or {}).get("values") or ()
+    return tuple(clean_text(str(one["traversal"])) for one in values if one.get("traversal"))
+
+
 def plain_problems(text: str) -> list[Problem]:
     """Read the errors of a command that knows no -json: `Error: summary`, then the detail.
 
@@ -138,4 +149,5 @@ def plain_problems(text: str) -> list[Problem]:
     """
     said = clean_text(text).strip()
     blocks = said.split("Error: ")[1:] or ([said] if said else [])
-    return [Problem(*map(str.strip, block.partition("\n")[::2])) for block in blocks]
+    parts = [block.partition("\n") for block in blocks]
+    return [Problem(summary.strip(), detail.strip()) for summary, _, detail in parts]

@@ -126,7 +126,7 @@ async def test_a_module_that_fails_falls_back_to_a_ticket_and_can_be_resolved(
         failed = await engine.drive(view.request_id, timeout=120)
         assert failed.status == "failed"
         step = failed.steps[0]
-        assert len(step.attempts) == 2
+        assert len(step.attempts) == 1
         assert step.attempts[-1].error_type == "terraform_failed"
         assert step.attempts[-1].error_details["address"] == "terraform_data.db"
         assert SECRET_DOTS in step.attempts[-1].error_details["detail"]

@@ -260,6 +260,51 @@ async def test_a_module_with_an_error_says_what_and_where(bench: Workbench) -> N
     assert error.details["place"] == "module/main.tf:1"
 
 
+OUTPUT = {"value": 1, "type": "number"}
+READS_OUTSIDE = """
+    data "terraform_remote_state" "net" {
+      backend  = "local"
+      config   = { path = "${path.module}/net.tfstate" }
+    }
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "kind", "reads"),
+    [
+        ("var.size > 10", "permanent", ["var.size"]),
+        ("local.double > 10", "permanent", ["local.double"]),
+        ("data.terraform_remote_state.net.outputs.free > var.size", "unknown", None),
+    ],
+)
+async def test_a_failed_condition_is_tried_again_only_where_it_reads_the_outside(
+    bench: Workbench, condition: str, kind: str, reads
+) -> None:
+    path = bench.module(
+        """
+        variable "size" { type = number }
+        locals { double = var.size * 2 }
+        resource "terraform_data" "db" {
+          lifecycle {
+            precondition {
+              condition     = CONDITION
+              error_message = "There is no room."
+            }
+          }
+        }
+        """.replace("CONDITION", condition)
+        + (READS_OUTSIDE if "data." in condition else "")
+    )
+    net = {"version": 4, "serial": 1, "lineage": "x", "outputs": {"free": OUTPUT}, "resources": []}
+    bench.modules[path] = {**bench.modules[path], "net.tfstate": json.dumps(net)}
+    template = {"module_source": path, "variables": {"size": 2}}
+    error = await failure(bench.step.start(bench.context(template)))
+    assert (error.kind, error.details["summary"]) == (kind, "Resource precondition failed")
+    assert error.message.endswith("There is no room.")
+    if reads is not None:
+        assert list(error.details["reads"]) == reads
+
+
 async def test_a_variable_that_the_module_does_not_know_is_a_permanent_failure(bench) -> None:
     template = {"module_source": bench.module(SIZED), "variables": {"sise": 2}}
     error = await failure(bench.step.start(bench.context(template)))
