@@ -13,7 +13,7 @@ from bot.cli.waiting import waits_for
 
 if TYPE_CHECKING:
     from bot.cli.command import Invocation
-    from engine import ApprovalView, Engine, RequestView, StepView
+    from engine import ApprovalView, Engine, RequestSummary, RequestView, StepView
 
 SHOWN: Final = [
     "request_id",
@@ -66,8 +66,15 @@ def print_request(invocation: Invocation, view: RequestView, *, steps: bool) -> 
             invocation.output.note(f"\n{sentence}")
 
 
+def status_in_words(request: RequestView | RequestSummary) -> str:
+    """Return how a request stands: what tables show in place of the status."""
+    from bot.messages.values import STANDING_WORDS
+
+    return STANDING_WORDS.get(request.stands, request.status)
+
+
 def _sections(view: RequestView, *, steps: bool) -> Iterator[str]:
-    data = asdict(view)
+    data = asdict(view) | {"status": status_in_words(view)}
     yield lines({name: data[name] for name in SHOWN if _is_said(data.get(name))})
     if view.comparison:
         rows = [{"name": name, **both} for name, both in view.comparison.items()]

@@ -12,6 +12,12 @@ SHOWN: Final = 300
 COMPONENTS: Final = "components"
 """Where the parameters of a bundle's components stand among its own."""
 
+STANDING_WORDS: Final[Mapping[str | None, str]] = {
+    "approval": "waiting for approval",
+    "scheduled": "scheduled",
+}
+"""What follows "is" where a request's status does not say how it stands (RequestView.stands)."""
+
 Labels = Mapping[str, Mapping[str, str]]
 """What the form called the options of a selection: {parameter: {value as text: label}}."""
 

@@ -259,6 +259,7 @@ def _view(
         value_labels=labels.value_labels(row.plan),
         owner=row.document_owner or None,
         components=labels.components(row.plan),
+        stands=row.stands,
     )
 
 
@@ -386,4 +387,6 @@ def summary(row: ListedRequest) -> RequestSummary:
         instance_id=row.instance_id,
         instance_name=row.instance_name,
         waits_for=row.waits_for,
+        stands=row.stands,
+        not_before=row.not_before,
     )

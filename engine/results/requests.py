@@ -10,6 +10,9 @@ from typing import Literal
 from engine.results.catalog import CatalogDetails
 from engine.results.shared import Json, RequestType, Source
 
+Standing = Literal["approval", "scheduled"]
+"""`approval`: submitted, and not approved yet. `scheduled`: in_progress, and not before a time to come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -242,6 +245,8 @@ class RequestView:
     """Names of a bundle's components, in their order."""
     timed_out: bool = False
     """Set by `drive` alone: the waiting ended, not the request."""
+    stands: Standing | None = None
+    """What its status does not say: it waits for an approval of its own, or for its time."""
     rehearsal: Rehearsal | None = None
     """Of a dry run alone."""
 
@@ -265,6 +270,9 @@ class RequestSummary:
     instance_name: str | None
     waits_for: str | None = None
     """In the list of what waits for somebody: approval, ticket or failure."""
+    stands: Standing | None = None
+    """As in RequestView."""
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

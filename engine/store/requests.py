@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from engine.foreign_json import clean
@@ -57,6 +57,7 @@ class RequestRow:
     overtaken: bool
     touched: bool
     gate: str | None
+    stands: Literal["approval", "scheduled"] | None
     approver_users: Sequence[str]
     approver_teams: Sequence[str]
     """Who was ever named to approve something of it."""
@@ -142,6 +143,8 @@ class ListedRequest:
     completed_at: datetime | None
     instance_id: str | None
     instance_name: str | None
+    stands: Literal["approval", "scheduled"] | None
+    not_before: datetime | None
     waits_for: str | None = None
     """Approval, ticket or failure: why it is in the list of what waits for somebody."""
 

@@ -57,7 +57,7 @@ SELECT r.id, r.request_id, r.request_type, r.status, coalesce(r.title, '') AS ti
            SELECT FROM request_steps s WHERE s.request_id = r.id AND s.attempt_count > 0
        ) OR EXISTS (
            SELECT FROM manual_tickets t WHERE t.request_id = r.id
-       ) AS touched, r.gate, coalesce(named.users, '{}') AS approver_users,
+       ) AS touched, r.gate, request_standing(r) AS stands, coalesce(named.users, '{}') AS approver_users,
        coalesce(named.teams, '{}') AS approver_teams
 FROM service_requests r
 LEFT JOIN LATERAL (
@@ -171,7 +171,8 @@ WITH way AS (
 SELECT r.id, r.request_id, r.request_type, r.status, coalesce(r.title, '') AS title,
        coalesce(ci.name, cb.name, ui.name, ug.name) AS catalog_name, r.catalog_version,
        r.requester_user_id AS requester, r.requester_team AS team, r.created_at, r.updated_at,
-       r.completed_at, si.instance_id, si.instance_name
+       r.completed_at, si.instance_id, si.instance_name, r.not_before,
+       request_standing(r) AS stands
 FROM page
 JOIN service_requests r ON r.id = page.id
 LEFT JOIN catalog_items ci ON ci.id = r.catalog_item_id
@@ -223,7 +224,8 @@ WITH due AS (
 SELECT r.id, r.request_id, r.request_type, r.status, coalesce(r.title, '') AS title,
        coalesce(ci.name, cb.name, ui.name, ug.name) AS catalog_name, r.catalog_version,
        r.requester_user_id AS requester, r.requester_team AS team, r.created_at, r.updated_at,
-       r.completed_at, si.instance_id, si.instance_name, first.waits_for
+       r.completed_at, si.instance_id, si.instance_name, r.not_before,
+       request_standing(r) AS stands, first.waits_for
 FROM first
 JOIN service_requests r ON r.id = first.request_id
 LEFT JOIN catalog_items ci ON ci.id = r.catalog_item_id

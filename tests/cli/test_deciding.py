@@ -46,6 +46,20 @@ async def test_a_request_runs_when_enough_have_approved(
     assert all(one["acted_as"].startswith("cli:") for one in decisions)
 
 
+async def test_tables_say_what_a_request_waits_for_and_data_its_status(
+    pao_approving: CommandLine,
+) -> None:
+    made = await pao_approving.json(*ORDER)
+    await pao_approving.json(*ORDER, "--at", "2999-01-01T00:00:00Z")
+    listed = (await pao_approving("request", "list")).out
+    assert listed.count("waiting for approval") == 2
+    shown = (await pao_approving("request", "get", made["request_id"])).out
+    assert "waiting for approval" in shown
+    items = (await pao_approving.json("request", "list"))["items"]
+    assert [(one["status"], one["stands"]) for one in items] == [("submitted", "approval")] * 2
+    assert items[0]["not_before"].startswith("2999-01-01")
+
+
 async def test_a_rejection_needs_a_reason_and_ends_the_request(pao_approving: CommandLine) -> None:
     made = await pao_approving.json(*ORDER)
     reject = ("request", "reject", made["request_id"], "--as", "U4")

@@ -11,7 +11,7 @@ from bot.cli.acting import acting, as_option
 from bot.cli.command import Invocation, command
 from bot.cli.errors import DONE
 from bot.cli.output import printable
-from bot.cli.request_text import print_request
+from bot.cli.request_text import print_request, status_in_words
 
 COLUMNS: Final = [
     "request_id",
@@ -57,8 +57,9 @@ async def list_(
                 actor, scope=scope, status=status, limit=limit, cursor=cursor
             )
             items, next_cursor = list(page.items), page.next_cursor
-    rows = [asdict(item) for item in items]
-    invocation.output.rows(rows, COLUMNS, data={"items": rows, "next_cursor": next_cursor})
+    data = {"items": [asdict(item) for item in items], "next_cursor": next_cursor}
+    rows = [asdict(item) | {"status": status_in_words(item)} for item in items]
+    invocation.output.rows(rows, COLUMNS, data=data)
     if next_cursor and invocation.output.format == "table":
         invocation.output.note(f"More: --cursor {next_cursor}")
 

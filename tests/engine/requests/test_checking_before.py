@@ -280,6 +280,22 @@ async def test_no_step_is_due_before_its_time_and_the_timeout_counts_from_then(
     assert await bench.one(until)
 
 
+async def test_a_request_stands_scheduled_until_its_time_has_come(bench: Workbench) -> None:
+    later = datetime.now(UTC) + timedelta(hours=1)
+    view = await bench.request([step("a")], submission={"at": later})
+    manual = {"manual": {"system": "scripted", "template": {}}}
+    by_hand = await bench.request(item="other", fulfillment=manual, submission={"at": later})
+    assert [one.stands for one in (view, by_hand)] == ["scheduled", "scheduled"]
+    page = await bench.engine.requests(ALICE)
+    assert [(one.stands, one.not_before) for one in page.items] == [("scheduled", later)] * 2
+    await bench.connection.execute(b"UPDATE service_requests SET gate_at = clock_timestamp()")
+    await bench.connection.execute(b"UPDATE service_requests SET not_before = clock_timestamp()")
+    while await bench.look_at_gates():
+        pass
+    assert [one.stands for one in (await bench.engine.requests(ALICE)).items] == [None, None]
+    assert (await bench.view(by_hand)).stands is None
+
+
 async def test_a_resume_that_waits_for_a_later_window_does_not_run_out_of_time(
     bench: Workbench,
 ) -> None:
