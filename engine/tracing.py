@@ -6,7 +6,6 @@ when it is sent stands in docs/decisions/traces.md.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +15,7 @@ import structlog
 from engine.errors import PaoError
 from engine.outbound import Outbound, failure_of
 from engine.results import AttemptView, RequestView, StepView
+from engine.spans import span_id, trace_id
 
 INTERNAL: Final = 1
 OK, ERROR = 1, 2
@@ -50,8 +50,8 @@ def trace_of(view: RequestView) -> dict[str, Any]:
 
 
 def _spans(view: RequestView) -> Iterator[dict[str, Any]]:
-    trace = _id(view.request_id, 16)
-    root = _id(f"{view.request_id}:", 8)
+    trace = trace_id(view.request_id)
+    root = span_id(view.request_id)
     end = view.completed_at or view.updated_at
     names = (view.catalog_item, view.catalog_bundle, view.update_item, view.upgrade_item)
     document = next((name for name in names if name), None)
@@ -83,7 +83,7 @@ def _step(view: RequestView, step: StepView, end: datetime) -> dict[str, Any]:
     failed = [attempt for attempt in step.attempts if attempt.error_type]
     told = {"message": failed[-1].error_message or ""} if failed and step.status == "failed" else {}
     return {
-        "spanId": _id(f"{view.request_id}:{step.step_id}", 8),
+        "spanId": span_id(view.request_id, step.step_id),
         "name": step.name,
         "kind": INTERNAL,
         "startTimeUnixNano": _nanoseconds(step.started_at or end),
@@ -125,11 +125,6 @@ def _attributes(values: Mapping[str, str | int | None]) -> list[dict[str, Any]]:
         for key, value in values.items()
         if value is not None
     ]
-
-
-def _id(text: str, size: int) -> str:
-    """Return an id of `size` bytes that is always the same for the same text."""
-    return hashlib.sha256(text.encode()).hexdigest()[: 2 * size]
 
 
 def _nanoseconds(moment: datetime) -> str:

@@ -28,6 +28,7 @@ from engine.errors import StepFailed
 from engine.foreign_json import Json, clean
 from engine.jira.text import as_written, label, quoted, summary
 from engine.outbound import Response, failure_of
+from engine.spans import TRACEPARENT, traceparent
 
 THREADS: Final = 4
 
@@ -174,9 +175,12 @@ class Jira:
     async def _call(self, work: Callable[[JIRA], Result], *, writes: bool = False) -> Result:
         """Do `work` in one of our threads."""
         departure = _Departure()
+        headers = {TRACEPARENT: parent} if (parent := traceparent()) else {}
 
         def call() -> Result:
             client = self._client()
+            client._session.headers.pop(TRACEPARENT, None)  # noqa: SLF001 (no way to say it a call)
+            client._session.headers.update(headers)  # noqa: SLF001
             departure.leave()
             return work(client)
 

@@ -26,6 +26,7 @@ from engine.errors import StepFailed
 from engine.foreign_json import Json, clean_text, dump_json, parse_json
 from engine.outbound.addresses import AllowList
 from engine.outbound.network import Backend, Resolver, SystemResolver, refused
+from engine.spans import TRACEPARENT, traceparent
 
 TIMEOUT = 60.0
 """Seconds for a whole exchange, redirects included."""
@@ -46,7 +47,7 @@ REDIRECTS = 3
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
-KEPT_ON_ANOTHER_ORIGIN = frozenset({"accept", "accept-language", "user-agent"})
+KEPT_ON_ANOTHER_ORIGIN = frozenset({"accept", "accept-language", "user-agent", TRACEPARENT})
 """Headers that follow a redirect to another origin; any other may be a credential."""
 
 _NOTHING: Any = object()
@@ -134,6 +135,8 @@ class Outbound:
         if json is not _NOTHING:
             content = dump_json(json).encode()
             sent_headers["content-type"] = "application/json"
+        if parent := traceparent():
+            sent_headers[TRACEPARENT] = parent
         sent_headers |= {name.lower(): value for name, value in (headers or {}).items()}
         exchange = _Exchange(method.upper(), _parsed(url), sent_headers, content, guarded)
         try:
