@@ -19,8 +19,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -28,14 +27,12 @@ from urllib.parse import urlsplit
 from engine.catalog import git_errors, trees
 from engine.catalog.addresses import checked_commit, checked_folder
 from engine.catalog.git_errors import MirrorBroken
-from engine.catalog.trees import Outline, TreeEntry
+from engine.catalog.objects import READ_SECONDS, Objects
+from engine.catalog.trees import Difference, TreeEntry
 from engine.errors import NotFound
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-READ_SECONDS = 60.0
-"""Any command that reads."""
 
 
 class Commits:
@@ -85,19 +82,8 @@ class Commits:
         listing = self._git(*_LS_TREE, checked_commit(commit), "--", *folders)
         return dict(trees.tree_entries(listing))
 
-    def outline(self, commit: str, names: Collection[str]) -> Outline:
-        """Return the folders of a commit, its files of these names, and whether it has links."""
-        listing = self._git("ls-tree", "-r", "-t", "-z", "--full-tree", checked_commit(commit))
-        return trees.outline(listing, names)
-
-    def sized(self, entries: Mapping[str, TreeEntry]) -> dict[str, TreeEntry]:
-        """Return the entries with their sizes; raises MirrorBroken when an object is missing."""
-        blobs = [entry.blob for entry in entries.values()]
-        sizes = dict(trees.sizes(self._fed("cat-file", "--batch-check", blobs=blobs)))
-        return {path: replace(entry, size=sizes[entry.blob]) for path, entry in entries.items()}
-
-    def diff(self, old: str, new: str) -> dict[str, TreeEntry | None]:
-        """Return the paths that differ between two commits: the new entry, or None where removed.
+    def diff(self, old: str, new: str) -> dict[str, Difference]:
+        """Return the paths that differ between two commits, with what stood and stands there.
 
         Sizes are not known.
         """
@@ -112,6 +98,19 @@ class Commits:
         for batch in trees.batches(entries):
             contents = self._contents([entry.blob for entry in batch.values()])
             yield from ((path, contents[entry.blob]) for path, entry in batch.items())
+
+    @contextlib.contextmanager
+    def objects(self, commit: str) -> Iterator[Objects]:
+        """Start a git that is asked for objects of a commit, and end it after the block."""
+        name = checked_commit(commit)
+        arguments = (f"--git-dir={self.folder}", "cat-file", "--batch")
+        with self._started(arguments, subprocess.PIPE, None) as process, process:
+            self._running.add(process.pid)
+            try:
+                yield Objects(name, process, lambda: _kill_group(process.pid))
+            finally:
+                self._running.discard(process.pid)
+                _kill_group(process.pid)
 
     def interrupt(self) -> None:
         """Kill what other threads have running here: their calls raise soon after."""
@@ -169,7 +168,7 @@ class Commits:
 
     @contextlib.contextmanager
     def _started(
-        self, arguments: Sequence[str], stdin: BinaryIO | None, lock: int | None
+        self, arguments: Sequence[str], stdin: BinaryIO | int | None, lock: int | None
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Start a git, which inherits the file of a lock that is held."""
         try:

@@ -68,7 +68,7 @@ def own_types(file: Path | None) -> OwnTypes | None:
             return None
         tree = _Tree()
         _walk(root, root, tree)
-        layout = read_layout(tree.files.get(SETTINGS_FILE), tree.folders)
+        layout = read_layout(tree.files.get(SETTINGS_FILE), tree.folders.__contains__)
         types, findings = types_of(tree.files, layout)
     if wrong := next((finding for finding in findings if finding.is_error), None):
         place = f"{wrong.file}:{wrong.line}:{wrong.column}"
@@ -101,7 +101,11 @@ def _validate_repository(root: Path, wanted: Sequence[Path], known: Known) -> Re
     tree = _Tree()
     _walk(root, root, tree)
     is_alone = repository_of(root) is None
-    layout = STANDALONE if is_alone else read_layout(tree.files.get(SETTINGS_FILE), tree.folders)
+    layout = (
+        STANDALONE
+        if is_alone
+        else read_layout(tree.files.get(SETTINGS_FILE), tree.folders.__contains__)
+    )
     layout = _with_strays(layout, asked, tree)
     known = replace(known, has_module=known.has_module or tree.folders.__contains__)
     report = validate_set(tree.files, layout, known)

@@ -7,7 +7,7 @@ The first folder below a root is a document's category; a file directly in a roo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
@@ -92,8 +92,8 @@ STANDALONE: Final = Layout(("",))
 """A folder outside any repository: everything in it."""
 
 
-def read_layout(content: bytes | None, folders: Collection[str]) -> Layout:
-    """Read the settings file (None: there is none); `folders` are those of the repository."""
+def read_layout(content: bytes | None, is_folder: Callable[[str], bool]) -> Layout:
+    """Read the settings file (None: there is none); `is_folder` knows those of the repository."""
     if content is None:
         return Layout()
     reading = read(SETTINGS_FILE, content)
@@ -107,7 +107,7 @@ def read_layout(content: bytes | None, folders: Collection[str]) -> Layout:
         return Layout(findings=tuple(findings))
     good: list[str] = []
     for index, root in enumerate(shape.document.roots):
-        problem = _root_problem(source, index, root, good, folders)
+        problem = _root_problem(source, index, root, good, is_folder)
         if problem is None:
             good.append(_normal(root))
         else:
@@ -120,14 +120,14 @@ def _normal(root: str) -> str:
 
 
 def _root_problem(
-    source: Source, index: int, root: str, before: Iterable[str], folders: Collection[str]
+    source: Source, index: int, root: str, before: Iterable[str], is_folder: Callable[[str], bool]
 ) -> Finding | None:
     path = PurePosixPath(root)
     place = ("roots", index)
     if not root or path.is_absolute() or ".." in path.parts or str(path) == ".":
         message = f"the root {root!r} is not a folder inside the repository"
         return source.find("invalid-root", place, message, allowed="a path like catalog")
-    if str(path) not in folders:
+    if not is_folder(str(path)):
         return source.find("invalid-root", place, f"there is no folder {root!r} in the repository")
     for other in map(PurePosixPath, before):
         if path == other or path in other.parents or other in path.parents:

@@ -28,6 +28,9 @@ CONTENT_CHANGED = "content-changed"
 """Code of the warning about a content that changed while its version did not. It is about a change,
 not about a file, so it is told once and not kept."""
 
+NO_BLOB = ""
+"""What stands for the blob of a file that was refused, such as a link that leads nowhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Before:
@@ -224,7 +227,7 @@ class Outcome:
             yield copy_line(
                 [
                     path,
-                    entries[path].blob if path in entries else "",
+                    entries[path].blob if path in entries else NO_BLOB,
                     summary.defines,
                     sorted(summary.facts.mentions),
                     sorted(summary.facts.modules),

@@ -217,7 +217,7 @@ class Mirror(Commits):
 
     @contextlib.contextmanager
     def _started(
-        self, arguments: Sequence[str], stdin: BinaryIO | None, lock: int | None
+        self, arguments: Sequence[str], stdin: BinaryIO | int | None, lock: int | None
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Start what writes, and reaches the network, by GitPython; it adds to our environment."""
         if lock is None:

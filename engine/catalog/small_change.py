@@ -2,7 +2,8 @@
 
 The whole of ten thousand files takes half a second to list and load, whatever changed. Where settings
 and own types stay and only ordinary files differ, what a change concerns (`concerns`) can be asked of
-the database by slugs, and everything else stays as it was. Whenever one of this does not hold, or
+the database by slugs, and of Git by path, and everything else stays as it was. A link, which has the
+blob of the file that it leads to, is found by that. Whenever one of this does not hold, or
 something turns out to be wrong, nothing is said here and the sync looks at everything (`digest`): so
 errors, and the names that they suggest, have one source.
 
@@ -15,7 +16,6 @@ and no name comes or goes: nothing that they say depends on anything else.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
@@ -28,12 +28,13 @@ from engine.catalog.documents import Kind
 from engine.catalog.facts import facts_of, facts_of_row, has_errors, kind_and_name_of
 from engine.catalog.findings import Finding
 from engine.catalog.layout import SETTINGS_FILE, Layout, read_layout
-from engine.catalog.outcome import CONTENT_CHANGED, Before, Digest, Outcome
+from engine.catalog.objects import Objects
+from engine.catalog.outcome import CONTENT_CHANGED, NO_BLOB, Before, Digest, Outcome
 from engine.catalog.own_types import FILE_NAMES, OwnTypes
 from engine.catalog.reader import LARGEST_FILE
 from engine.catalog.summary import summary_of
 from engine.catalog.survey import Survey
-from engine.catalog.trees import TreeEntry
+from engine.catalog.trees import Difference, TreeEntry
 from engine.catalog.validation import FileResult, judge, read_file, types_of
 from engine.errors import PaoError
 from engine.store import catalog as store
@@ -46,15 +47,16 @@ SMALL: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What differs between two commits, read; `folders` are those of the newer one."""
+    """What differs between two commits, read."""
 
     commit: str
     layout: Layout
     types: OwnTypes
     known: Known
-    folders: frozenset[str]
     documents: Mapping[str, TreeEntry]
     removed: frozenset[str]
+    replaced: frozenset[str]
+    """The blobs that stood where something else stands now."""
     results: Mapping[str, FileResult]
     beside: bool
     """Whether files differ that are no documents: a module may have come."""
@@ -70,68 +72,95 @@ class Look:
         return {slug for result in self.results.values() for slug in facts_of(result).mentions}
 
 
-def look(mirror: Commits, old: str, new: str, known: Known) -> Look | None:
+def look(mirror: Commits, objects: Objects, old: str, new: str, known: Known) -> Look | None:
     """Read what differs; None where that is not a small change of ordinary documents."""
-    with ThreadPoolExecutor(1) as beside:
-        listing = beside.submit(mirror.outline, new, (SETTINGS_FILE, *FILE_NAMES))
-        try:
-            differing = mirror.diff(old, new)
-        except PaoError:  # the old commit is not in this mirror
-            return None
-        outline = listing.result()
-    names = {PurePosixPath(path).name for path in differing}
-    if len(differing) >= SMALL or names & {SETTINGS_FILE, *FILE_NAMES}:
+    try:
+        differing = mirror.diff(old, new)
+    except PaoError:  # the old commit is not in this mirror
         return None
-    before = {str(folder) for path in differing for folder in PurePosixPath(path).parents} - {"."}
-    if outline.has_links or not before <= outline.folders:
+    if not _is_small(differing, objects):
         return None
-    settings = {path: outline.files[path] for path in (SETTINGS_FILE,) if path in outline.files}
-    content = dict(mirror.read_blobs(settings)).get(SETTINGS_FILE)
-    layout = read_layout(content, outline.folders)
-    changed = {
-        path: entry for path, entry in differing.items() if entry and layout.is_document(path)
+    layout = _layout(objects)
+    types = _own_types(objects, layout)
+    if layout.findings or types is None:
+        return None
+    documents = {
+        path: found.after
+        for path, found in differing.items()
+        if found.after and layout.is_document(path)
     }
-    changed = mirror.sized(changed) if changed else {}
-    if layout.findings or not all(map(_is_readable, changed.values())):
+    contents = {path: objects.blob(entry, LARGEST_FILE) for path, entry in documents.items()}
+    known = replace(known, has_module=lambda path: objects.is_folder(path.strip("/")))
+    results = {
+        path: read_file(path, content, layout, types=types, known=known)
+        for path, content in contents.items()
+        if content is not None
+    }
+    if len(results) < len(documents):
         return None
-    own = {path: entry for path, entry in outline.files.items() if layout.is_types(path)}
-    contents = dict(mirror.read_blobs(own | changed))
-    types, findings = types_of(contents, layout)
-    if any(finding.is_error for finding in findings):
-        return None
-    known = replace(known, has_module=lambda path: path.strip("/") in outline.folders)
     return Look(
         commit=new,
         layout=layout,
         types=types,
         known=known,
-        folders=outline.folders,
-        documents=changed,
+        documents=documents,
         removed=frozenset(
-            path for path, entry in differing.items() if not entry and layout.is_document(path)
+            path
+            for path, found in differing.items()
+            if not found.after and layout.is_document(path)
         ),
-        results={
-            path: read_file(path, contents[path], layout, types=types, known=known)
-            for path in changed
-        },
+        replaced=frozenset(found.before.blob for found in differing.values() if found.before),
+        results=results,
         beside=not all(map(layout.is_document, differing)),
     )
 
 
-def _is_readable(entry: TreeEntry) -> bool:
-    return entry.is_file and entry.size <= LARGEST_FILE
+def _is_small(differing: Mapping[str, Difference], objects: Objects) -> bool:
+    """Whether a few ordinary files differ, no settings or types, and no folder has gone."""
+    entries = [entry for found in differing.values() for entry in (found.before, found.after)]
+    removed = [PurePosixPath(path) for path, found in differing.items() if not found.after]
+    folders = {str(folder) for path in removed for folder in path.parents} - {"."}
+    return (
+        len(differing) < SMALL
+        and {PurePosixPath(path).name for path in differing}.isdisjoint(
+            (SETTINGS_FILE, *FILE_NAMES)
+        )
+        and all(entry.is_file for entry in entries if entry)
+        and all(map(objects.is_folder, folders))
+    )
+
+
+def _layout(objects: Objects) -> Layout:
+    return read_layout(objects.file(SETTINGS_FILE, LARGEST_FILE), objects.is_folder)
+
+
+def _own_types(objects: Objects, layout: Layout) -> OwnTypes | None:
+    """Return the own types, which are those of the last sync; None where one is a link."""
+    contents: dict[str, bytes] = {}
+    for folder in ("", *layout.roots):
+        modes = objects.modes(folder)
+        for name in modes.keys() & set(FILE_NAMES):
+            path = f"{folder}/{name}" if folder else name
+            content = objects.file(path, LARGEST_FILE)
+            if content is None or not TreeEntry("", 0, modes[name]).is_file:
+                return None
+            contents[path] = content
+    types, findings = types_of(contents, layout)
+    return None if any(finding.is_error for finding in findings) else types
 
 
 async def around(connection: Connection, seen: Look) -> Before | None:
     """Return what the database has of everything that the change concerns; None for too much."""
-    changed = [*seen.results, *seen.removed]
-    files = {row.path: row for row in await store.files_at(connection, changed)}
-    touched = seen.slugs | _slugs(files.values())
-    asked: set[str] = set()
-    while fresh := touched - asked:  # upwards: who refers to it, and who to those
+    changed, blobs = {*seen.results, *seen.removed}, {*seen.replaced, NO_BLOB}
+    asked = seen.slugs
+    found = await store.files_about(connection, asked, changed, blobs)
+    if any(row.path not in changed and row.blob_hash in blobs for row in found):
+        return None  # a link, to what changed or to what may have come
+    files = {row.path: row for row in found}
+    while fresh := _slugs(found) - asked:  # upwards: who refers to it, and who to those
         asked |= fresh
-        files |= {row.path: row for row in await store.files_about(connection, sorted(fresh))}
-        touched |= _slugs(files.values())
+        found = await store.files_about(connection, fresh)
+        files |= {row.path: row for row in found}
         if len(files) >= SMALL:
             return None
     named = seen.mentions | {slug for row in files.values() for slug in row.mentions}
@@ -162,14 +191,14 @@ def _keys(seen: Look, rows: Iterable[FileRow]) -> tuple[list[Kind], list[str]]:
     return [kind for kind, _ in keys], [name for _, name in keys]
 
 
-def judged(mirror: Commits, seen: Look, before: Before, last: LastSync) -> Digest | None:
+def judged(objects: Objects, seen: Look, before: Before, last: LastSync) -> Digest | None:
     """Judge what the change concerns; None where something is wrong with it."""
     concerns = concerned(
         {path: facts_of_row(row) for path, row in before.files.items()},
         {path: facts_of(result) for path, result in seen.results.items()},
         removed=seen.removed,
         suspects=(),
-        has_module=lambda path: path.strip("/") in seen.folders,
+        has_module=lambda path: objects.is_folder(path.strip("/")),
     )
     if last.errors and not _leaves_errors(seen, before, concerns.judged):
         return None
@@ -177,11 +206,10 @@ def judged(mirror: Commits, seen: Look, before: Before, last: LastSync) -> Diges
         path: seen.documents.get(path) or TreeEntry(before.files[path].blob_hash, 0, "100644")
         for path in concerns.judged | concerns.context
     }
-    unread = {path: entry for path, entry in entries.items() if path not in seen.results}
-    results = dict(seen.results) | {
-        path: read_file(path, content, seen.layout, types=seen.types, known=seen.known)
-        for path, content in mirror.read_blobs(unread)
-    }
+    results = dict(seen.results)
+    for path in entries.keys() - results.keys():
+        content = objects.blob(entries[path], LARGEST_FILE) or b""
+        results[path] = read_file(path, content, seen.layout, types=seen.types, known=seen.known)
     report = judge(
         [results[path] for path in sorted(concerns.judged)],
         seen.layout,
@@ -189,7 +217,7 @@ def judged(mirror: Commits, seen: Look, before: Before, last: LastSync) -> Diges
     )
     if report.errors:
         return None
-    survey = Survey(seen.commit, seen.layout, seen.folders, entries, {}, {})
+    survey = Survey(seen.commit, seen.layout, frozenset(), entries, {}, {})
     before = _narrowed(before, entries.keys() | seen.removed)
     summaries = {
         path: summary_of(results[path], seen.layout, seen.types) for path in concerns.judged

@@ -75,7 +75,7 @@ def _layout(mirror: Commits, tree: Mapping[str, TreeEntry], folders: frozenset[s
             finding = _too_large(SETTINGS_FILE, entry.size)
             raise _broken_settings([finding])
         content = dict(mirror.read_blobs({SETTINGS_FILE: entry}))[SETTINGS_FILE]
-    layout = read_layout(content, folders)
+    layout = read_layout(content, folders.__contains__)
     errors = [finding for finding in layout.findings if finding.is_error]
     if errors:
         raise _broken_settings(errors)

@@ -168,12 +168,13 @@ class _Run:
         last = self._last
         if last is None or last.commit_hash is None or not self._counts():
             return None
-        mirror = self._mirror
-        seen = await in_thread(mirror, look, mirror, last.commit_hash, commit, self._source.known)
-        before = None if seen is None else await around(self._connection, seen)
-        if seen is None or before is None:
-            return None
-        return await in_thread(mirror, judged, mirror, seen, before, last)
+        mirror, known = self._mirror, self._source.known
+        with mirror.objects(commit) as objects:  # starts and ends within a millisecond or two
+            seen = await in_thread(mirror, look, mirror, objects, last.commit_hash, commit, known)
+            before = None if seen is None else await around(self._connection, seen)
+            if seen is None or before is None:
+                return None
+            return await in_thread(mirror, judged, objects, seen, before, last)
 
     async def _digest(self, commit: str) -> Digest:
         found = await in_thread(self._mirror, survey, self._mirror, commit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.catalog.addresses import is_plain
@@ -42,28 +42,11 @@ class TreeEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
-    """A commit as a small change needs to know it: folders, files of some names, links or none."""
+class Difference:
+    """What stood at a path and what stands there now; None for nothing."""
 
-    folders: frozenset[str]
-    files: Mapping[str, TreeEntry]
-    has_links: bool
-
-
-_FOLDER = re.compile(rb"040000 tree [0-9a-f]+\t([^\0]+)\0")
-_LINK = re.compile(rb"(?:\A|\0)120000 ")
-
-
-def outline(listing: bytes, names: Collection[str]) -> Outline:
-    """Read `ls-tree -r -t -z` without making a value of each file, but for those of `names`."""
-    folders = frozenset(_path(found[1]) for found in _FOLDER.finditer(listing))
-    wanted = b"|".join(re.escape(name.encode()) for name in names)
-    pattern = rb"(\d{6}) blob ([0-9a-f]+)\t((?:[^\0]*/)?(?:%s))\0" % wanted
-    files = {
-        _path(path): TreeEntry(blob.decode(), -1, mode.decode())
-        for mode, blob, path in re.findall(pattern, listing)
-    }
-    return Outline(folders, files, _LINK.search(listing) is not None)
+    before: TreeEntry | None
+    after: TreeEntry | None
 
 
 def tree_entries(listing: bytes) -> Iterator[tuple[str, TreeEntry]]:
@@ -78,19 +61,16 @@ def tree_entries(listing: bytes) -> Iterator[tuple[str, TreeEntry]]:
             yield _path(path), TreeEntry(blob, _size(size, blob), mode)
 
 
-def changes(listing: bytes) -> Iterator[tuple[str, TreeEntry | None]]:
+def changes(listing: bytes) -> Iterator[tuple[str, Difference]]:
     """Read `diff-tree -z`: `:oldmode newmode oldhash newhash status`, then the path."""
     fields = listing.split(b"\0")
     for facts, path in zip(fields[::2], fields[1::2], strict=False):
-        _, mode, _, blob, status = facts.decode().lstrip(":").split()
-        yield _path(path), None if status == "D" else TreeEntry(blob, -1, mode)
+        old_mode, mode, old_blob, blob, _ = facts.decode().lstrip(":").split()
+        yield _path(path), Difference(_entry(old_blob, old_mode), _entry(blob, mode))
 
 
-def sizes(output: bytes) -> Iterator[tuple[str, int]]:
-    """Read `cat-file --batch-check`: `hash type size` a line; raises MirrorBroken for a gap."""
-    for line in output.decode().splitlines():
-        blob, _, *size = line.split()
-        yield blob, _size(size[0] if size else "BAD", blob)
+def _entry(blob: str, mode: str) -> TreeEntry | None:
+    return TreeEntry(blob, -1, mode) if int(mode) else None
 
 
 def contents(output: bytes) -> Iterator[tuple[str, bytes | None]]:

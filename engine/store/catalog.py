@@ -118,14 +118,15 @@ async def files(connection: Connection) -> list[FileRow]:
     return await _tuples(connection, _sql.files, FileRow)
 
 
-async def files_at(connection: Connection, paths: Sequence[str]) -> list[FileRow]:
-    """Return those of the files that the last sync knew."""
-    return await _tuples(connection, _sql.files_at, FileRow, {"paths": list(paths)})
-
-
-async def files_about(connection: Connection, slugs: Sequence[str]) -> list[FileRow]:
-    """Return the files that define or mention a document of these slugs."""
-    return await _tuples(connection, _sql.files_about, FileRow, {"slugs": list(slugs)})
+async def files_about(
+    connection: Connection,
+    slugs: Iterable[str],
+    paths: Iterable[str] = (),
+    blobs: Iterable[str] = (),
+) -> list[FileRow]:
+    """Return the files that define or mention one of the slugs, or are of these paths or blobs."""
+    parameters = {"slugs": sorted(slugs), "paths": sorted(paths), "blobs": sorted(blobs)}
+    return await _tuples(connection, _sql.files_about, FileRow, parameters)
 
 
 async def files_defining(connection: Connection, slugs: Sequence[str]) -> list[FileRow]:

@@ -85,15 +85,12 @@ LIMIT %(limit)s;
 SELECT path, blob_hash, defines, mentions, modules, nullif(findings, '[]') AS findings, is_broken
 FROM catalog_files;
 
--- name: files_at
--- Those of these files that the last sync knew.
-SELECT path, blob_hash, defines, mentions, modules, nullif(findings, '[]') AS findings, is_broken
-FROM catalog_files WHERE path = ANY (%(paths)s);
-
 -- name: files_about
--- The files that define or mention documents of these slugs.
+-- The files that define or mention documents of these slugs, and those of these paths or blobs.
 SELECT path, blob_hash, defines, mentions, modules, nullif(findings, '[]') AS findings, is_broken
-FROM catalog_files WHERE slugs && %(slugs)s::text[] OR mentions && %(slugs)s::text[];
+FROM catalog_files
+WHERE slugs && %(slugs)s::text[] OR mentions && %(slugs)s::text[]
+   OR path = ANY (%(paths)s::text[]) OR blob_hash = ANY (%(blobs)s::text[]);
 
 -- name: files_defining
 -- The files that define documents of these slugs.
@@ -285,15 +282,17 @@ WITH change AS (
     UNION
     SELECT b.id FROM catalog_bundles b JOIN target t ON t.target_name IN (b.name, b.slug)
 ), touched AS (
-    SELECT id FROM item
+    SELECT si.catalog_item_id AS id FROM service_instances si JOIN item ON item.id = si.catalog_item_id
     UNION
-    SELECT id FROM bundle
+    SELECT si.catalog_bundle_id FROM service_instances si JOIN bundle ON bundle.id = si.catalog_bundle_id
     UNION
     SELECT coalesce(si.catalog_item_id, si.catalog_bundle_id) FROM operation o
     JOIN eligible_operations eo ON eo.operation_name = o.name AND eo.operation_type = o.kind
     JOIN service_instances si ON si.id = eo.instance_id
+), documents AS (
+    SELECT array_agg(id) AS ids FROM touched HAVING count(*) > 0 -- nothing is judged where nothing runs
 )
-SELECT count(*) FROM refresh_operations(NULL, coalesce((SELECT array_agg(id) FROM touched), '{}'));
+SELECT count(*) FROM documents CROSS JOIN LATERAL refresh_operations(NULL, documents.ids);
 
 -- name: notify
 -- Tell every process, once the transaction has committed, that the catalog changed.

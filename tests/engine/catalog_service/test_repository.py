@@ -96,7 +96,7 @@ def test_a_new_commit_is_fetched_into_the_same_mirror(
     new = repository.commit({"a.yaml": "2", "b.yaml": None, "c d.yaml": "\n\n"})
     assert mirror.fetch() == new
     changes = mirror.diff(old, new)
-    assert {path: entry is None for path, entry in changes.items()} == {
+    assert {path: entry.after is None for path, entry in changes.items()} == {
         "a.yaml": False,
         "b.yaml": True,
         "c d.yaml": False,

@@ -67,9 +67,10 @@ class Histories:
         assert last.commit_hash is not None
         mirror = self.source.mirror
         mirror.fetch()
-        seen = look(mirror, last.commit_hash, commit, Known())
-        before = await around(self.connection, seen) if seen else None
-        return judged(mirror, seen, before, last) if seen and before else None
+        with mirror.objects(commit) as objects:
+            seen = look(mirror, objects, last.commit_hash, commit, Known())
+            before = await around(self.connection, seen) if seen else None
+            return judged(objects, seen, before, last) if seen and before else None
 
     async def broken(self) -> set[str]:
         return {row.path for row in await store.files(self.connection) if row.is_broken}
@@ -151,8 +152,35 @@ async def test_what_is_not_small_and_sound_is_left_to_the_whole(histories: Histo
         commit = histories.repository.commit(dict(edits))
         assert await histories.small(commit) is None, edits
         histories.repository.git("reset", "--quiet", "--hard", base)
-    (histories.repository.path / "catalog" / "link.yaml").symlink_to("c0/0.yaml")
-    assert await histories.small(histories.repository.commit_all()) is None
+
+
+async def test_what_a_link_leads_to_is_left_to_the_whole(histories: Histories) -> None:
+    link = histories.repository.path / "catalog" / "link.yaml"
+    (histories.repository.path / "shared.yaml").write_text(item("linked"))
+    link.symlink_to("../shared.yaml")
+    linked = histories.repository.commit_all()
+    assert await histories.small(linked) is None
+    await sync(histories.source, "cli")
+    beside = histories.repository.commit({PATHS[0]: item("d0", "1.1.0")})
+    assert await histories.small(beside) is not None
+    changed = histories.repository.commit({"shared.yaml": item("linked", "1.1.0")})
+    assert await histories.small(changed) is None
+    report = await sync(histories.source, "cli")
+    assert {change["name"]: change["to_version"] for change in report.changes} == {
+        "d0": "1.1.0",
+        "linked": "1.1.0",
+    }
+
+
+async def test_what_a_dangling_link_may_wait_for_is_left_to_the_whole(
+    histories: Histories,
+) -> None:
+    (histories.repository.path / "catalog" / "link.yaml").symlink_to("../shared.yaml")
+    histories.repository.commit_all()
+    assert (await sync(histories.source, "cli")).errors
+    come = histories.repository.commit({"shared.yaml": item("linked")})
+    assert await histories.small(come) is None
+    assert not (await sync(histories.source, "cli")).errors
 
 
 async def test_a_plain_change_is_small(histories: Histories) -> None:

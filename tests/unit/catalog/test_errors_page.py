@@ -66,7 +66,7 @@ def findings(example: Example) -> list[Finding]:
     base = next(text for info, text in blocks(PAGE) if info == "base")
     known = Known(has_module=FOLDERS.__contains__)
     if example.file == SETTINGS_FILE:
-        return list(read_layout(example.text.encode(), FOLDERS).findings)
+        return list(read_layout(example.text.encode(), FOLDERS.__contains__).findings)
     content = completed(example.text, base).encode()
     files = {"types.yaml": TYPES, "catalog/databases/example.yaml": content}
     return list(validate_set(files, replace(Layout()), known).findings)
