@@ -64,8 +64,8 @@ async def _catalog(call: Call, words: Words) -> None:
 
 async def _request(call: Call, words: Words) -> None:
     at = moment_in(words.options.get("at"), (await call.actor()).time_zone)
-    if words.rest:
-        await forms.open_form(call, " ".join(words.rest), at=at)
+    if words.text is not None:
+        await forms.open_meant(call, words.text, at)
     elif at is not None:
         raise InvalidInput("--at needs a name", do="Write: /pao request <item> --at <time>")
     else:

@@ -14,15 +14,19 @@ from bot.forms.meta import Meta
 from bot.forms.pages import ANEW, BACK, CALLBACK, draw
 from bot.forms.reading import entry_of
 from bot.listening import OPEN_FORM, Call, Outcome, Show, listener, submission_listener
-from bot.messages import asking
-from bot.messages.blocks import section
-from engine import CatalogDetails, Clone, InvalidInput
+from bot.messages import asking, lists, notices
+from bot.messages.blocks import button, section
+from bot.messages.text import one_line
+from engine import CatalogDetails, CatalogEntry, Clone, InvalidInput, NotFound
 from handlers import approvals, decommission, filling, operations, recovery, subjects
 from handlers.opening import first_page
 
 Block = dict[str, Any]
 
 REQUESTABLE: Final = ("CatalogItem", "CatalogBundle")
+
+OFFERED: Final = 5
+"""Entries that are offered in place of a name that nobody knows."""
 
 
 def register(app: AsyncApp, services: Services) -> None:
@@ -43,8 +47,29 @@ async def open_form(
 ) -> None:
     """Open the form of an item or bundle; what it orders begins not before `at`."""
     where = channel or call.channel
-    reopen = f"at {at.isoformat()} {name}" if at else f"request {name}"
-    await call.open(first_view(call, name, where, at), reopen=reopen)
+    await call.open(first_view(call, name, where, at), reopen=_opening(name, at))
+
+
+async def open_meant(call: Call, typed: str, at: datetime | None = None) -> None:
+    """Open the form of what somebody typed: a name, or the only one that begins so; else offer what is near.
+
+    Names may be shortened to what is unique, like ids; nothing is ordered before the form is handed in.
+    """
+    try:
+        await open_form(call, typed, at=at)
+    except NotFound as unknown:
+        near = await call.services.engine.catalog_entries(
+            await call.actor(), text=typed, limit=OFFERED + 1, requestable=True
+        )
+        beginning = [entry for entry in near.items if _begins(entry, typed)]
+        if len(beginning) == 1:
+            await open_form(call, beginning[0].name, at=at)
+        elif near.items:
+            offered = (beginning or near.items)[:OFFERED]
+            opening = [(one, _open_button(_opening(one.name, at))) for one in offered]
+            await call.say(*lists.near(unknown, opening))
+        else:
+            raise
 
 
 async def open_picker(call: Call) -> None:
@@ -96,6 +121,23 @@ async def on_picked(call: Call) -> Outcome:
     name = (entry.get("selected_option") or {}).get("value", "")
     channel = call.body["view"].get("private_metadata") or None
     return Show(await first_view(call, name, channel))
+
+
+def _opening(name: str, at: datetime | None) -> str:
+    """Return the value of an "Open form" button."""
+    return f"at {at.isoformat()} {name}" if at else f"request {name}"
+
+
+def _open_button(value: str) -> Block:
+    return button(notices.OPEN_FORM, OPEN_FORM, value)
+
+
+def _begins(entry: CatalogEntry, typed: str) -> bool:
+    """Say whether an entry's name, or what people call it, begins with what was typed."""
+    wanted = one_line(typed).casefold()
+    return entry.name.casefold().startswith(wanted.replace(" ", "-")) or (
+        entry.display_name.casefold().startswith(wanted)
+    )
 
 
 async def _requestable(call: Call, name: str) -> CatalogDetails:

@@ -16,6 +16,7 @@ from bot.messages.blocks import (
     section,
 )
 from bot.messages.card import SERVICE, STATUS, STATUS_WORDS
+from bot.messages.notices import error
 from bot.messages.service import service_heading
 from bot.messages.text import authored, code, escaped, mention, moment, one_line
 from engine import (
@@ -25,6 +26,7 @@ from engine import (
     ComponentOutline,
     InstanceSummary,
     Page,
+    PaoError,
     RequestSummary,
 )
 
@@ -74,6 +76,13 @@ def catalog(page: Page[CatalogEntry], query: Query) -> Message:
     for entry in page.items:
         blocks += _entry(entry)
     return "Catalog", [*blocks, *_turning(query, page.next_cursor)]
+
+
+def near(unknown: PaoError, offered: Sequence[tuple[CatalogEntry, Block]]) -> Message:
+    """Return what is near a name that nobody knows; each entry with its button."""
+    told = error(unknown)
+    blocks = [section(_entry_in_short(entry), accessory=opening) for entry, opening in offered]
+    return told, [section(told), *blocks]
 
 
 def requests(page: Page[RequestSummary], query: Query) -> Message:
@@ -142,13 +151,17 @@ def _component(one: ComponentOutline) -> str:
 
 
 def _entry(entry: CatalogEntry) -> Iterator[Block]:
-    words = f"\n{escaped(one_line(entry.description), 300)}" if entry.description else ""
-    yield section(_entry_heading(entry) + words)
+    yield section(_entry_in_short(entry))
     requestable = entry.kind in {"CatalogItem", "CatalogBundle"}
     yield from actions(
         *([button("Request", REQUEST, entry.name, style="primary")] if requestable else ()),
         button("Details", DETAILS, f"{entry.kind} {entry.name}"),
     )
+
+
+def _entry_in_short(entry: CatalogEntry) -> str:
+    words = f"\n{escaped(one_line(entry.description), 300)}" if entry.description else ""
+    return _entry_heading(entry) + words
 
 
 def _entry_heading(entry: CatalogEntry) -> str:

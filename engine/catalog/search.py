@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.catalog.documents import slugify
-from engine.catalog.suggest import CATALOG_HINT, did_you_mean
+from engine.catalog.suggest import CATALOG_HINT, did_you_mean_one_of
 from engine.errors import InvalidInput, NotFound, quoted
 from engine.people.permissions import Action, Denied, document_subject, may
 from engine.results import Actor, CatalogDetails, CatalogEntry, Kind, Page
@@ -113,7 +113,7 @@ async def suggestion(
     if not actor.is_active:
         return ""
     names = await store.visible_names(connection, _filters(actor, Wanted(kind=kind)))
-    return did_you_mean(name, names)
+    return did_you_mean_one_of(name, names)
 
 
 async def statistics(connection: Connection) -> dict[str, Any]:

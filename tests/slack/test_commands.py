@@ -4,8 +4,19 @@ import pytest
 
 from bot.playground.faults import Fault
 from bot.playground.workspace import Message
+from tests.support.git import GitRepository
 from tests.support.running_bot import RunningBot
 from tests.support.slack_twin import text_of
+
+DOUBLE = """
+name: redis-cluster
+display_name: Redis cluster
+version: 1.0.0
+owner: platform
+presentation: {fields: []}
+fulfillment: {manual: {system: webhook, template: {url: "http://127.0.0.1:1/", body: {summary: x}}}}
+"""
+INSIDE = DOUBLE.replace("redis-cluster", "my-redis").replace("Redis cluster", "Mine")
 
 
 async def test_help_lists_what_one_may_do(bot: RunningBot) -> None:
@@ -57,6 +68,39 @@ async def test_the_catalog_is_browsed_and_searched(bot: RunningBot) -> None:
     assert "Redis cache" in found
     assert "Firewall change" not in found
     assert "Nothing in the catalog fits" in await bot.say("alice", "catalog zebra")
+
+
+async def test_a_name_may_be_shortened_to_what_is_unique(bot: RunningBot) -> None:
+    for typed in ("redis", "Redis ca"):
+        await bot.twin.command("alice", "general", f"/pao request {typed}")
+        form = await bot.twin.view("alice", "request_form")
+        assert "Redis cache" in text_of(form)
+        await bot.twin.close("alice", form)
+
+
+async def test_a_name_that_fits_more_than_one_item_is_answered_with_all_of_them(
+    bot: RunningBot, catalog: GitRepository
+) -> None:
+    catalog.commit(
+        {"catalog/databases/redis-cluster.yaml": DOUBLE, "catalog/more/my-redis.yaml": INSIDE}
+    )
+    await bot.say("carol", "sync")
+    answer = await bot.ask("alice", "request redis --at 2099-01-01T10:00")
+
+    assert "Did you mean 'redis-cache' or 'redis-cluster'?" in text_of(answer)
+    assert "my-redis" not in text_of(answer)
+    await bot.twin.click("alice", answer, "Open form", "at 2099-01-01T10:00:00+01:00 redis-cluster")
+    form = await bot.twin.view("alice", "request_form")
+    assert "Redis cluster" in text_of(form)
+    assert "2099-01-01" in text_of(form)
+
+
+async def test_a_word_from_within_is_answered_with_what_holds_it(bot: RunningBot) -> None:
+    answer = await bot.ask("alice", "request queue")
+
+    assert "Did you mean 'flaky-queue'?" in text_of(answer)
+    await bot.twin.click("alice", answer, "Open form")
+    assert "Flaky queue" in text_of(await bot.twin.view("alice", "request_form"))
 
 
 async def test_details_open_in_a_modal(bot: RunningBot) -> None:

@@ -236,6 +236,22 @@ async def test_an_unknown_name_is_told_the_nearest(catalog: Connection) -> None:
         await details(catalog, ADA, "something entirely different")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("redis", "Did you mean 'redis-cache'?"),
+        ("CACHE", "Did you mean 'redis-cache'?"),
+        ("re", "pao catalog list"),
+    ],
+)
+async def test_a_part_of_a_name_is_told_which_begin_so_or_hold_it(
+    catalog: Connection, typed: str, meant: str
+) -> None:
+    with pytest.raises(NotFound) as unknown:
+        await details(catalog, ADA, typed)
+    assert meant in str(unknown.value)
+
+
 async def test_a_removed_document_says_since_when(catalog: Connection) -> None:
     with pytest.raises(NotFound, match=r"removed on \d{4}-\d\d-\d\d.*owners"):
         await details(catalog, ADA, "removed-database")
