@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bot.messages.approvals import approval_blocks, approval_buttons, because, waiting
+from bot.messages.approvals import approval_blocks, approval_buttons, because
 from bot.messages.blocks import (
     Block,
     actions,
@@ -23,8 +23,15 @@ from bot.messages.blocks import (
 )
 from bot.messages.steps import step_blocks
 from bot.messages.text import code, duration, escaped, link, mention, moment, one_line
-from bot.messages.values import by_component, count, parameter_rows, rows, shown
-from engine import RequestView, TicketView
+from bot.messages.values import (
+    STANDING_WORDS,
+    by_component,
+    count,
+    parameter_rows,
+    rows,
+    shown,
+)
+from engine import RequestSummary, RequestView, TicketView
 
 CANCEL: Final = "request_cancel"
 ABORT: Final = "request_abort"
@@ -60,6 +67,11 @@ STATUS_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "aborted": (":octagonal_sign:", "aborted"),
 }
 
+STANDING_ICONS: Final[Mapping[str, str]] = {
+    "approval": ":raised_hand:",
+    "scheduled": ":alarm_clock:",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -89,19 +101,11 @@ def card(view: RequestView, thread: str | None = None) -> Card:
     return Card(f"{icon} {escaped(one_line(view.title), 200)}: {words}", blocks, shown)
 
 
-def standing(view: RequestView) -> tuple[str, str]:
-    """Return how a request stands: an icon, and words that follow "is"."""
-    if view.status == "submitted" and waiting(view):
-        return ":raised_hand:", "waiting for approval"
-    if _is_scheduled(view):
-        return ":alarm_clock:", "scheduled"
-    return STATUS_WORDS.get(view.status, (":grey_question:", escaped(view.status, 50)))
-
-
-def _is_scheduled(view: RequestView) -> bool:
-    """Say whether nothing has begun of what is to begin at its time."""
-    begun = any(step.status != "pending" for step in view.steps)
-    return view.status == "in_progress" and view.not_before is not None and not begun
+def standing(one: RequestView | RequestSummary) -> tuple[str, str]:
+    """Return how a request stands, on its card and in lists: an icon, and words that follow "is"."""
+    if one.stands is not None:
+        return STANDING_ICONS[one.stands], STANDING_WORDS[one.stands]
+    return STATUS_WORDS.get(one.status, (":grey_question:", escaped(one.status, 50)))
 
 
 def buttons(view: RequestView) -> Iterator[Block]:

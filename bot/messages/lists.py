@@ -15,7 +15,7 @@ from bot.messages.blocks import (
     header,
     section,
 )
-from bot.messages.card import SERVICE, STATUS, STATUS_WORDS
+from bot.messages.card import SERVICE, STATUS, standing
 from bot.messages.notices import error
 from bot.messages.service import service_heading
 from bot.messages.text import authored, code, escaped, mention, moment, one_line
@@ -191,10 +191,13 @@ def _dependency_rule(dependency: Mapping[str, Any]) -> str:
 
 
 def _request(one: RequestSummary) -> Block:
-    icon, words = STATUS_WORDS.get(one.status, (":grey_question:", one.status))
+    icon, words = standing(one)
+    starts = ""
+    if one.stands == "scheduled" and one.not_before is not None:
+        starts = f" · starts {moment(one.not_before)}"
     return section(
         f"{icon} *{escaped(one_line(one.title), 200)}* is {words}\n"
-        f"{code(one.request_id)} · {mention(one.requester)} · {moment(one.created_at)}",
+        f"{code(one.request_id)} · {mention(one.requester)} · {moment(one.created_at)}{starts}",
         accessory=button("Status", STATUS, one.request_id),
     )
 

@@ -113,6 +113,7 @@ async def test_the_approvers_are_mentioned_in_the_thread(bot: RunningBot) -> Non
     assert "<!subteam^S0PLATFORM>" in text_of(question)
     assert "is waiting for approval" in text_of(card)
     assert "0 of 1 given, until <!date^" in text_of(card)
+    assert "is waiting for approval" in await bot.say("alice", "requests")
     await bot.twin.until(lambda: "once it is approved" in bot.thread(card))
 
 

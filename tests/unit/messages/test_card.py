@@ -8,13 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.messages.card import card
+from bot.messages import lists
+from bot.messages.card import card, standing
 from bot.messages.milestones import MILESTONES, milestone
 from bot.messages.replies import markup_for
 from bot.messages.steps import step_line
 from bot.messages.text import mrkdwn
 from bot.playground.limits import check_blocks, check_text
-from engine import SECRET_DOTS, AttemptView, Event, RequestView, StepView, TicketView
+from engine import (
+    SECRET_DOTS,
+    AttemptView,
+    Event,
+    Page,
+    RequestSummary,
+    RequestView,
+    StepView,
+    TicketView,
+)
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -265,7 +275,39 @@ def test_more_outputs_than_a_thread_shows_are_counted() -> None:
 
 def test_what_is_to_begin_later_is_scheduled_until_it_begins() -> None:
     later = NOON + timedelta(days=1)
-    waiting = request(step(status="pending", started_at=None), not_before=later)
+    waiting = request(step(status="pending"), not_before=later, stands="scheduled")
     assert "is scheduled" in str(card(waiting).blocks)
     begun = request(step(status="running"), not_before=later)
     assert "is in progress" in str(card(begun).blocks)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"status": "submitted"}, "is submitted"),
+        ({"status": "submitted", "stands": "approval"}, "is waiting for approval"),
+        ({"stands": "scheduled", "not_before": NOON}, "starts <!date^"),
+        ({"not_before": NOON}, "is in progress"),
+    ],
+)
+def test_lists_say_how_a_request_stands_in_the_words_of_its_card(
+    changes: dict[str, Any], told: str
+) -> None:
+    summary = RequestSummary(
+        request_id="req-20261124-abcd",
+        request_type="create",
+        title="PostgreSQL database: orders",
+        catalog_name="postgres-database",
+        catalog_version="1.2.0",
+        requester="U0ADA",
+        team="platform",
+        created_at=NOON,
+        updated_at=NOON,
+        completed_at=None,
+        instance_id=None,
+        instance_name=None,
+        **{"status": "in_progress", **changes},
+    )
+    _, blocks = lists.requests(Page([summary]), lists.Query("requests"))
+    assert told in str(blocks)
+    assert standing(summary) == standing(request(**changes))
