@@ -1,8 +1,9 @@
 """Finish: natural group commit of what became of steps.
 
-Whatever has finished by the time the flusher is free is written by one statement in one
+Whatever has finished by the time a flusher is free is written by one statement in one
 transaction; there is no timer, so a single step at rest is committed at once, and under load one
-commit carries many. The database must own every consequence (dependents freed or skipped, counters,
+commit carries many. There are two flushers, so that the next finishes are sent while a commit waits
+for its disk; those of one request wait for each other in the database. The database must own every consequence (dependents freed or skipped, counters,
 the request's end, events), so they stand in that transaction (sql/queries/execution.sql).
 
 A death before the commit loses the turn: the lease runs out and the phase is repeated. While the
@@ -24,8 +25,11 @@ from engine.store import execution
 from engine.store.execution import Finish, Finished
 from engine.store.pool import Pool, retried_on_conflict, through_outage, transaction
 
-LARGEST_BATCH: Final = 100
+LARGEST_BATCH: Final = 50
 """Finishes in one statement."""
+
+FLUSHERS: Final = 2
+"""Transactions that write finishes at a time."""
 
 log = structlog.get_logger(__name__)
 
@@ -37,26 +41,30 @@ class _Waiting:
 
 
 class Finisher:
-    """The queue of finishes and the task that writes them."""
+    """The queue of finishes and the tasks that write them."""
 
     def __init__(self, pool: Pool, *, outage_seconds: float) -> None:
         self._pool = pool
         self._outage_seconds = outage_seconds
         self._queue: list[_Waiting] = []
         self._filled = asyncio.Event()
-        self._flushing: asyncio.Task[None] | None = None
+        self._flushing: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to write."""
-        if self._flushing is None:
-            self._flushing = asyncio.create_task(self._flush_for_ever(), name="finish-flusher")
+        if not self._flushing:
+            self._flushing = [
+                asyncio.create_task(self._flush_for_ever(), name=f"finish-flusher-{number}")
+                for number in range(FLUSHERS)
+            ]
 
     async def stop(self) -> None:
         """Stop writing. Whoever has something to finish waits for `write` before."""
-        if self._flushing is not None:
-            self._flushing.cancel()
-            await asyncio.wait([self._flushing])
-            self._flushing = None
+        for task in self._flushing:
+            task.cancel()
+        if self._flushing:
+            await asyncio.wait(self._flushing)
+        self._flushing = []
 
     async def write(self, finish: Finish) -> Finished | None:
         """Write one finish, with others; None where the step was not ours any more."""

@@ -7,7 +7,7 @@ and gives the steps back at once, without using up their attempts. A kill says n
 run out. Waiting steps hold nothing: no task, no slot, no lease.
 
 A step whose turn is over and waits to be written gives its slot free, so the next ones are claimed
-and run while the flusher writes; as many may wait as there are slots.
+and run while the flushers write; twice as many may wait as there are slots.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ from engine.store.execution import Claim, ClaimedRequest, Finish, Phase
 from engine.store.pool import transaction
 
 log = structlog.get_logger(__name__)
+
+UNWRITTEN: Final = 2
+"""Steps that are over and wait to be written, for each slot, before a step keeps its slot."""
 
 HAND_BACK_SECONDS: Final = 5.0
 """How long a worker that stops waits for its results and steps to be written."""
@@ -108,7 +111,7 @@ class Work:
     @property
     def free(self) -> int:
         """How many steps there is room for."""
-        running = len(self._tasks) - min(self._unwritten, self._slots)
+        running = len(self._tasks) - min(self._unwritten, UNWRITTEN * self._slots)
         return 0 if self._is_stopping else max(self._slots - running, 0)
 
     async def claim(self) -> bool:

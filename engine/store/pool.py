@@ -27,6 +27,7 @@ import asyncio
 import functools
 import json
 import random
+import select
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -131,7 +132,7 @@ def new_pool(
         max_size=max_size,
         open=False,
         timeout=CHECKOUT_SECONDS,
-        check=AsyncConnectionPool.check_connection,
+        check=_check,
         configure=_configure,
         reconnect_timeout=OUTAGE_SECONDS,
         name=application,
@@ -282,6 +283,17 @@ def wrapped(error: psycopg.Error) -> PaoError:
         case psycopg.DataError():
             return InvalidInput("A value cannot be stored", *said)
     return PaoError("The database refused a statement", *told[:2], code="database_error")
+
+
+async def _check(connection: Connection) -> None:
+    """Ask the server only where its end of the idle connection has something to say, as when it closed.
+
+    A peer that vanished without a word is noticed by the keepalives and by `tcp_user_timeout`.
+    """
+    idle = select.poll()
+    idle.register(connection.fileno(), select.POLLIN)
+    if idle.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 async def _configure(connection: Connection) -> None:
