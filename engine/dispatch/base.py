@@ -22,12 +22,14 @@ from engine.dispatch.apscheduler import PeriodicJobs
 from engine.dispatch.loop import ClaimLoop
 from engine.dispatch.periodic import Job, periodic_jobs
 from engine.errors import PaoError
+from engine.events import STEPS_CHANNEL
 from engine.execution.run import Surroundings
 from engine.execution.tickets import Tickets
 from engine.execution.work import HAND_BACK_SECONDS, Work
 from engine.requests.gates import Gates
 from engine.service import Service
-from engine.store.pool import Pool
+from engine.store import requests
+from engine.store.pool import Pool, transaction
 from engine.tickets.registry import TicketRegistry
 
 log = structlog.get_logger(__name__)
@@ -47,6 +49,7 @@ class Carrier:
     ) -> None:
         owner = owner_name()
         self._config = config
+        self._pool = around.pool
         self._woken = asyncio.Event()
         self._tickets = Tickets(around, systems, owner=owner, request_id=request_id)
         self._gates = Gates(around.pool, around.checks, config, request_id)
@@ -99,8 +102,14 @@ class Carrier:
         try:
             async with asyncio.timeout(HAND_BACK_SECONDS):
                 await self._tickets.give_back()
+                await self._wake_others()
         except (PaoError, TimeoutError) as error:
             log.warning("outbox_not_given_back", error=str(error))
+
+    async def _wake_others(self) -> None:
+        """What was given back is due now, and whoever else runs may be asleep."""
+        async with transaction(self._pool) as connection:
+            await requests.wake(connection, STEPS_CHANNEL)
 
     async def _do_tickets(self) -> bool:
         """Do what is due in the outbox and ask for tickets; say whether there may be more."""

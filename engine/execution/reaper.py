@@ -12,13 +12,14 @@ its steps alone and what needs them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
 
-from engine.execution.finish import write_finishes
+from engine.events import STEPS_CHANNEL
 from engine.metrics import TAKE_OVERS
 from engine.store import execution, requests, timeouts
 from engine.store.execution import Finish, Lost
@@ -40,7 +41,7 @@ async def reap(pool: Pool, lease: timedelta) -> int:
     if lost:
         log.warning("leases_taken_over", count=len(lost))
         TAKE_OVERS.inc(len(lost))
-        await write_finishes(pool, [_gone_on(one) for one in lost])
+        await _let_go_on(pool, [_gone_on(one) for one in lost])
     async with transaction(pool) as connection:
         overdue = await execution.overdue(connection, BATCH)
         late = await timeouts.overdue(connection, BATCH)
@@ -49,6 +50,14 @@ async def reap(pool: Pool, lease: timedelta) -> int:
     for component in late:
         await _stop_component(pool, component)
     return len(lost) + len(overdue) + len(late)
+
+
+@retried_on_conflict
+async def _let_go_on(pool: Pool, finishes: Sequence[Finish]) -> None:
+    """Write what became of lost steps, and wake whoever sleeps: they are due now."""
+    async with transaction(pool) as connection:
+        await execution.finish(connection, finishes)
+        await requests.wake(connection, STEPS_CHANNEL)
 
 
 def _gone_on(lost: Lost) -> Finish:

@@ -18,7 +18,8 @@ from engine.dispatch.drive import drive
 from engine.dispatch.periodic import Job, apply_retention, run_job
 from engine.dispatch.procrastinate import ProcrastinateJobs
 from engine.steps.base import Completed, StepContext, Waiting
-from engine.store.pool import Connection, Pool
+from engine.store import execution
+from engine.store.pool import Connection, Pool, transaction
 from tests.support.engines import ALICE, MANUAL, add_item, automation, config
 from tests.support.eventually import eventually
 from tests.support.http_server import HttpServer
@@ -377,3 +378,38 @@ async def test_a_whole_dispatcher_carries_what_people_submit(
             assert [len(one.attempts) for one in failed.steps] == [2, 1]
         finally:
             await dispatcher.stop()
+
+
+async def test_what_was_taken_over_is_claimed_at_once_by_a_worker_that_sleeps(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "TICK", 3600.0)
+    request = await bench.request([step("a")])
+    async with transaction(bench.pool) as connection:
+        await execution.claim(connection, "dead", limit=1, lease=timedelta(0))
+    async with bench.carrying():
+        await eventually(lambda: bench.one(LISTENING))
+        assert await bench.reap() == 1
+        assert (await bench.ended(request)).status == "completed"
+
+
+async def test_what_a_worker_gives_back_is_claimed_at_once_by_another_that_sleeps(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "TICK", 3600.0)
+    begun = asyncio.Event()
+
+    async def endless(_: StepContext) -> Completed:
+        begun.set()
+        await asyncio.Event().wait()
+        return Completed()
+
+    bench.script["a"] = [endless, Completed()]
+    request = await bench.request([step("a")])
+    ending = bench.carrier(shutdown_grace=timedelta(0))
+    await ending.start()
+    await begun.wait()
+    async with bench.carrying():
+        await eventually(lambda: bench.one(LISTENING + " HAVING count(*) = 2"))
+        await ending.stop()
+        assert (await bench.ended(request)).status == "completed"
