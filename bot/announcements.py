@@ -16,7 +16,8 @@ from bot.messages import notices
 from bot.messages.blocks import Block, section
 from bot.messages.directs import DIRECTS, Direct, directs
 from bot.messages.text import MESSAGE, cut
-from engine import Engine, Event, SyncReport
+from bot.messages.decisions import answered
+from engine import Engine, Event, Question, RequestView, SyncReport
 
 CONSUMER: Final = "slack"
 """The name under which events are read, and put aside where they cannot be told."""
@@ -58,7 +59,10 @@ class Announcements:
             if one.to in reached:
                 continue
             try:
-                await self.post(one.to, one.markup, one.blocks)
+                channel, ts = await self.post(one.to, one.markup, one.blocks)
+                if one.asks is not None and event.request_id is not None:
+                    asked = Question(channel, ts, one.asks.step, one.markup, is_direct=True)
+                    await self._engine.keep_question(event.request_id, asked)
             except SlackApiError as refusal:
                 if passes(refusal):
                     raise
@@ -77,11 +81,34 @@ class Announcements:
 
     async def post(
         self, channel: str, markup: str, blocks: Sequence[Block], thread_ts: str | None = None
-    ) -> None:
-        """Post a message; `markup` is what notifications show."""
-        await self._client.chat_postMessage(
+    ) -> tuple[str, str]:
+        """Post a message and return its channel and ts; `markup` is what notifications show."""
+        answer = await self._client.chat_postMessage(
             channel=channel,
             thread_ts=thread_ts,
+    async def close_questions(self, view: RequestView) -> None:
+        """Take the buttons away from messages that asked for an approval which is decided."""
+        if not view.approvals:
+            return
+        for asked in await self._engine.questions(view.request_id):
+            blocks = answered(asked, view)
+            if blocks is None:
+                continue
+            try:
+                await self._client.chat_update(
+                    channel=asked.channel,
+                    ts=asked.ts,
+                    text=cut(asked.markup, MESSAGE),
+                    blocks=blocks,
+                )
+            except SlackApiError as refusal:
+                if passes(refusal):
+                    raise
+                log.info(
+                    "question_lost", channel=asked.channel, error=refusal.response.get("error")
+                )
+            await self._engine.forget_question(asked)
+
             text=cut(markup, MESSAGE),
             blocks=blocks,
             unfurl_links=False,
@@ -93,6 +120,7 @@ class Announcements:
         for event in await self._engine.untold_events(None):
             if is_meant(event):
                 try:
+        return str(answer["channel"]), str(answer["ts"])
                     await tell(event)
                 except Exception as error:
                     if passes(error):

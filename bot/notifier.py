@@ -25,8 +25,12 @@ moves, the queue at work hands it over and leaves it. One process of all reads e
 (`consume` elects it); one that was just cut off from the database may repeat a message, no more.
 
 Some events are for people rather than for a thread: what is newly due for their services, a service
-that theirs need. They are told by direct message, each person once while this process lives, and go
-the same way: untold in the database until everybody was written to.
+that theirs need. They are told by direct message and go the same way: untold in the database until
+everybody was written to, with who already was.
+
+A message with the buttons of an approval is kept as a question; with the card it is drawn again, without
+them, once the approval is decided. One that was posted and not kept has its buttons for good: a click on
+them is answered in words.
 
 Places, in this order: the channel of the document or its category, the one where the command was
 used, a direct message. A channel that is gone or closed to us counts as none. Requests that had
@@ -50,13 +54,21 @@ from bot.messages.milestones import MILESTONES, milestone
 from bot.messages.replies import Milestone, blocks_for, letters, markup_for
 from bot.messages.teams import Teams
 from bot.messages.text import is_slack_user
-from engine import Actor, Conversation, Event, NotFound, RequestView
+from engine import Actor, Conversation, Event, NotFound, Question, RequestView
 
 PEOPLE: Final = "people"
 """The queue of what is told to people, and has no channel."""
 
-FOR_PEOPLE: Final = DIRECTS.keys() | {"approval.requested", "approval.reminded", "ticket.reminded"}
-"""What is told though a request has no place: somebody has to act, or is concerned."""
+FOR_PEOPLE: Final = DIRECTS.keys() | {
+    "approval.requested",
+    "approval.reminded",
+    "approval.given",
+    "approval.rejected",
+    "approval.expired",
+    "request.cancelled",
+    "ticket.reminded",
+}
+"""What is told though a request has no place: somebody has to act, or has to no more, or is concerned."""
 
 DRAIN_SECONDS: Final = 5.0
 """How long a stop waits for what is queued."""
@@ -220,12 +232,14 @@ class Notifier:
 
     async def _post_reply(self, place: Conversation, told: Milestone, view: RequestView) -> None:
         teams = await self._identity.reach() if told.approvers or told.team else Teams()
-        await self._announcements.post(
-            place.channel,
-            markup_for(told, view, teams),
-            blocks_for(told, view, teams),
-            thread_ts=place.thread_ts,
+        markup = markup_for(told, view, teams)
+        channel, ts = await self._announcements.post(
+            place.channel, markup, blocks_for(told, view, teams), thread_ts=place.thread_ts
         )
+        if told.asks is not None:
+            await self._engine.keep_question(
+                view.request_id, Question(channel, ts, told.asks.step, markup, is_direct=False)
+            )
 
     async def _write_to_people(
         self, event: Event, view: RequestView, told: Milestone | None, *, is_seen: bool
@@ -250,11 +264,12 @@ class Notifier:
         self._channel(channel).draw_soon(request_id, draw)
 
     async def _draw(self, request_id: str) -> None:
-        """Edit the card where it shows less than is known."""
+        """Edit the card, and what asked for approvals, where they show less than is known."""
         place = await self._engine.conversation(request_id)
+        view = await self._engine.request(READER, request_id)
+        await self._announcements.close_questions(view)
         if place is None:
             return
-        view = await self._engine.request(READER, request_id)
         shown = card(view)
         if shown.hash == place.card_hash:
             return

@@ -100,6 +100,7 @@ if TYPE_CHECKING:
     )
     from engine.service import Service
     from engine.store.conversations import Conversation
+    from engine.store.questions import Question
 
 _HOMES: Final = {
     "engine.catalog.conditions": "holds",
@@ -136,6 +137,7 @@ _HOMES: Final = {
     ),
     "engine.service": "Service",
     "engine.store.conversations": "Conversation",
+    "engine.store.questions": "Question",
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -198,6 +200,7 @@ __all__ = [
     "PercentageField",
     "Presentation",
     "Profile",
+    "Question",
     "Rehearsal",
     "RequestSummary",
     "RequestView",

@@ -37,6 +37,14 @@ def approval_blocks(view: RequestView) -> Iterator[Block]:
         yield section("\n".join(lines))
 
 
+def outcome(one: ApprovalView) -> str:
+    """Return how an approval ended, and who decided."""
+    told = [decision_line(made) for made in one.decisions[:10]]
+    return "\n".join(
+        told if one.status in {"approved", "rejected"} and told else [_STATES[one.status]]
+    )
+
+
 def approval_buttons(view: RequestView) -> Iterator[Block]:
     """Yield Approve and Reject of each approval that is due."""
     several = len(waiting(view)) > 1

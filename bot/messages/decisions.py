@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.messages.approvals import because, by_command, decision_buttons
-from bot.messages.blocks import Block
+from bot.messages.approvals import because, by_command, decision_buttons, outcome
+from bot.messages.blocks import Block, actions, button, context, section
+from bot.messages.card import STATUS
+from bot.messages.directs import Asks
 from bot.messages.replies import Milestone, is_escalated
 from bot.messages.text import authored, escaped, is_slack_user, mention, moment, one_line
-from engine import ApprovalView, Event, RequestView
+from engine import ApprovalView, Event, Question, RequestView
 
 
 def requested(event: Event, view: RequestView) -> Milestone:
@@ -21,19 +23,21 @@ def requested(event: Event, view: RequestView) -> Milestone:
         f":raised_hand: {_what_for(event, view)} asks for your approval{until}.{many}{said}",
         approvers=_approvers(event, found),
         buttons=_decision(event, view, found),
+        asks=Asks(event.data.get("step")) if _is_due(found) else None,
     )
 
 
 def reminded(event: Event, view: RequestView) -> Milestone | None:
     """Ask again, unless it has been decided meanwhile."""
     found = _approval(event, view)
-    if found is not None and found.status != "waiting":
+    if not _is_due(found):
         return None
     until = f" It ends {moment(found.expires_at)}." if found and found.expires_at else ""
     return Milestone(
         f":bell: {_what_for(event, view)} still waits for your approval.{until}",
         approvers=_approvers(event, found),
         buttons=_decision(event, view, found),
+        asks=Asks(event.data.get("step")) if _is_due(found) else None,
         owners=is_escalated(event),
     )
 
@@ -66,9 +70,25 @@ def expired(event: Event, view: RequestView) -> Milestone:
     )
 
 
+def answered(question: Question, view: RequestView) -> list[Block] | None:
+    """Return what a question shows once it is decided, in place of its buttons; None while it waits."""
+    found = _latest(view, question.step)
+    if found is not None and found.status == "waiting":
+        return None
+    told = outcome(found) if found else "It is not asked any more."
+    status = actions(button("Status", STATUS, view.request_id)) if question.is_direct else ()
+    return [section(question.markup), context(told), *status]
+
+
 def _approval(event: Event, view: RequestView) -> ApprovalView | None:
-    step = event.data.get("step")
-    return next((one for one in view.approvals if one.step == step), None)
+    return _latest(view, event.data.get("step"))
+
+
+def _latest(view: RequestView, step: str | None) -> ApprovalView | None:
+    """Return the approval of a step (None: of the request) that is due, else the last that was."""
+    asked = [one for one in view.approvals if one.step == step]
+    due = (one for one in asked if one.status == "waiting")
+    return next(due, asked[-1] if asked else None)
 
 
 def _approvers(event: Event, found: ApprovalView | None) -> Sequence[Mapping[str, str]]:
@@ -78,9 +98,11 @@ def _approvers(event: Event, found: ApprovalView | None) -> Sequence[Mapping[str
 
 def _decision(event: Event, view: RequestView, found: ApprovalView | None) -> Sequence[Block]:
     """Return the buttons, unless it has been decided meanwhile."""
-    if found is not None and found.status != "waiting":
-        return ()
-    return decision_buttons(view.request_id, event.data.get("step"))
+    return decision_buttons(view.request_id, event.data.get("step")) if _is_due(found) else ()
+
+
+def _is_due(found: ApprovalView | None) -> bool:
+    return found is None or found.status == "waiting"
 
 
 def _decider(event: Event) -> str:

@@ -19,12 +19,20 @@ SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Asks:
+    """Of which approval a message has the buttons: of a step's, or (None) of the request's own."""
+
+    step: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Direct:
     """A message to one person."""
 
     to: str
     markup: str
     blocks: Sequence[Block]
+    asks: Asks | None = None
 
 
 def directs(event: Event) -> list[Direct]:

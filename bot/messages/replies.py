@@ -7,7 +7,7 @@ from typing import Final
 from bot.messages.approvals import approvers_in_words
 from bot.messages.blocks import Block, actions, button, section
 from bot.messages.card import STATUS
-from bot.messages.directs import Direct
+from bot.messages.directs import Asks, Direct
 from bot.messages.teams import Teams
 from bot.messages.text import code, is_slack_user, mention
 from engine import Event, RequestView
@@ -21,8 +21,8 @@ class Milestone:
     """A reply in the thread.
 
     `for_requester`: it mentions the person who asked for it. `approvers`: rules of those whom it
-    mentions. `team`: one that it mentions. `buttons` stand below. `owners`: whether the team that
-    owns the document hears it by direct message too.
+    mentions. `team`: one that it mentions. `buttons` stand below, those of an approval (`asks`) until
+    it is decided. `owners`: whether the team that owns the document hears it by direct message too.
     """
 
     markup: str
@@ -30,6 +30,7 @@ class Milestone:
     approvers: Sequence[Mapping[str, str]] = ()
     team: str | None = None
     buttons: Sequence[Block] = ()
+    asks: Asks | None = None
     owners: bool = False
 
 
@@ -63,7 +64,8 @@ def letters(told: Milestone, view: RequestView, teams: Teams, *, is_seen: bool) 
     markup = f"{code(view.request_id)}: {told.markup}"
     buttons = (*(() if is_seen else told.buttons), button("Status", STATUS, view.request_id))
     for one in dict.fromkeys((*called, *owners)):
-        yield Direct(one, markup, [section(markup), *actions(*buttons)])
+        asks = None if is_seen else told.asks
+        yield Direct(one, markup, [section(markup), *actions(*buttons)], asks)
 
 
 def _named(rule: Mapping[str, str], teams: Teams) -> list[str]:

@@ -11,9 +11,10 @@ from engine.errors import NotFound
 from engine.facade.core import Core, named, require
 from engine.people.permissions import Action
 from engine.results import Actor, Event, ParkedEvent
-from engine.store import audit, conversations, events
+from engine.store import audit, conversations, events, questions
 from engine.store.conversations import Conversation
 from engine.store.pool import Connection, transaction
+from engine.store.questions import Question
 
 MOST_PARKED: Final = 1000
 """Parked events that are listed at most."""
@@ -81,6 +82,21 @@ class TellingVerbs(Core):
 
         async def read(connection: Connection) -> Sequence[ParkedEvent]:
             require(actor, Action.PARKED_EVENTS)
+    async def keep_question(self, request_id: str, question: Question) -> None:
+        """Remember a message that asks for an approval of a request (full id)."""
+        async with transaction(self._pool) as connection:
+            await questions.keep(connection, request_id, question)
+
+    async def questions(self, request_id: str) -> Sequence[Question]:
+        """Return the messages that ask for approvals of a request (full id) and have buttons still."""
+        async with transaction(self._pool) as connection:
+            return await questions.of_request(connection, request_id)
+
+    async def forget_question(self, question: Question) -> None:
+        """The message's buttons are gone, or the message is."""
+        async with transaction(self._pool) as connection:
+            await questions.forget(connection, question)
+
             return await events.parked(connection, min(max(limit, 1), MOST_PARKED))
 
         return await self._transact(read, actor)

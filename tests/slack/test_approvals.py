@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ import pytest
 from bot.messages import notices
 from bot.playground.workspace import Message
 from engine import Submission
+from engine.events import NewEvent
+from engine.store import events, requests
+from engine.store.pool import transaction
+from tests.support.eventually import eventually
 from tests.support.git import GitRepository
 from tests.support.http_server import HttpServer
 from tests.support.running_bot import RunningBot, running_bot
@@ -103,6 +108,34 @@ async def answer_to_click(bot: RunningBot, person: str, where: Message, button: 
     return answer
 
 
+async def reminded(bot: RunningBot, card: Message) -> Message:
+    """Remind the approvers, and return the message that does."""
+    async with transaction(bot.engine._pool) as connection:
+        found = await requests.matching_ids(connection, id_of(card))
+        await events.write(connection, NewEvent("approval.reminded", found[0], data={"step": None}))
+    return await bot.twin.eventually(
+        lambda: next(
+            (m for m in bot.twin.thread("general", card.ts) if "still waits" in text_of(m)), None
+        )
+    )
+
+
+def buttons_of(message: Message) -> list[str]:
+    return [
+        str(element["text"]["text"])
+        for block in message.blocks
+        for element in block.get("elements", ())
+        if element["type"] == "button"
+    ]
+
+
+async def eventually_none(bot: RunningBot, request_id: str) -> None:
+    async def left() -> bool:
+        return not await bot.engine.questions(request_id)
+
+    await eventually(left)
+
+
 def id_of(card: Message) -> str:
     return text_of(card).split("`")[1]
 
@@ -152,6 +185,8 @@ async def test_a_rejection_needs_its_reason_and_tells_it(bot: RunningBot) -> Non
     await bot.twin.submit("carol", form, {"reason": "use the shared one"})
 
     await bot.twin.until(lambda: "is cancelled" in text_of(card))
+    await bot.twin.until(lambda: buttons_of(question) == [])
+    assert "rejected by <@U0CAROL000>" in text_of(question)
     await bot.twin.until(lambda: "rejected this: use the shared one" in bot.thread(card))
     assert "<@U0ALICE000>" in bot.thread(card)
 
@@ -193,10 +228,11 @@ async def test_a_step_asks_the_approver_for_its_fields(bot: RunningBot) -> None:
 
 async def test_a_second_click_on_what_was_decided_says_so(bot: RunningBot) -> None:
     card, question = await asked(bot)
+    as_once_seen = replace(question)
     await bot.say("carol", f"approve {id_of(card)}")
     await bot.twin.until(lambda: "is completed" in text_of(card))
 
-    answer = await answer_to_click(bot, "carol", question, "Approve")
+    answer = await answer_to_click(bot, "carol", as_once_seen, "Approve")
     assert "approv" in text_of(answer)
     assert "boom" not in text_of(answer)
 
@@ -237,7 +273,45 @@ async def test_approvers_who_cannot_see_the_thread_are_asked_directly(bot: Runni
     await bot.twin.submit("carol", await bot.twin.view("carol", "approve_form"), {})
 
     await bot.twin.until(lambda: "is completed" in text_of(card))
+    await bot.twin.until(lambda: buttons_of(letter) == ["Status"])
+    assert "approved by <@U0CAROL000>" in text_of(letter)
     assert bot.twin.messages("@bob") == []
+
+
+async def test_every_message_that_asked_loses_its_buttons_with_the_decision(
+    bot: RunningBot,
+) -> None:
+    card, question = await asked(bot)
+    reminder = await reminded(bot, card)
+    assert buttons_of(question) == buttons_of(reminder) == ["Approve", "Reject"]
+
+    await bot.say("carol", f"approve {id_of(card)} within budget")
+
+    for message in (question, reminder):
+        await bot.twin.until(lambda message=message: buttons_of(message) == [])
+        assert "approval" in text_of(message)
+        assert "approved by <@U0CAROL000>" in text_of(message)
+        assert "within budget" in text_of(message)
+    await eventually_none(bot, id_of(card))
+
+
+async def test_a_question_that_somebody_deleted_does_no_harm(bot: RunningBot) -> None:
+    card, question = await asked(bot)
+    await bot.services.client.chat_delete(channel="C0GENERAL0", ts=question.ts)
+
+    await bot.say("carol", f"approve {id_of(card)}")
+
+    await bot.twin.until(lambda: "is completed" in text_of(card))
+    await eventually_none(bot, id_of(card))
+
+
+async def test_a_request_that_is_taken_back_asks_nobody_any_more(bot: RunningBot) -> None:
+    card, question = await asked(bot)
+
+    await bot.say("alice", f"cancel {id_of(card)}")
+
+    await bot.twin.until(lambda: buttons_of(question) == [])
+    assert "not needed any more" in text_of(question)
 
 
 async def test_changed_parameters_ask_again_and_go_on_when_approved(
