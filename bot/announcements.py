@@ -14,9 +14,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.channels import passes
 from bot.messages import notices
 from bot.messages.blocks import Block, section
+from bot.messages.decisions import answered
 from bot.messages.directs import DIRECTS, Direct, directs
 from bot.messages.text import MESSAGE, cut
-from bot.messages.decisions import answered
 from engine import Engine, Event, Question, RequestView, SyncReport
 
 CONSUMER: Final = "slack"
@@ -79,13 +79,6 @@ class Announcements:
         log.error("event_not_told", event_id=event.id, exc_info=error)
         await self._engine.park_untold(CONSUMER, event.id, f"{type(error).__name__}: {error}")
 
-    async def post(
-        self, channel: str, markup: str, blocks: Sequence[Block], thread_ts: str | None = None
-    ) -> tuple[str, str]:
-        """Post a message and return its channel and ts; `markup` is what notifications show."""
-        answer = await self._client.chat_postMessage(
-            channel=channel,
-            thread_ts=thread_ts,
     async def close_questions(self, view: RequestView) -> None:
         """Take the buttons away from messages that asked for an approval which is decided."""
         if not view.approvals:
@@ -109,10 +102,18 @@ class Announcements:
                 )
             await self._engine.forget_question(asked)
 
+    async def post(
+        self, channel: str, markup: str, blocks: Sequence[Block], thread_ts: str | None = None
+    ) -> tuple[str, str]:
+        """Post a message and return its channel and ts; `markup` is what notifications show."""
+        answer = await self._client.chat_postMessage(
+            channel=channel,
+            thread_ts=thread_ts,
             text=cut(markup, MESSAGE),
             blocks=blocks,
             unfurl_links=False,
         )
+        return str(answer["channel"]), str(answer["ts"])
 
     async def _tell(
         self, is_meant: Callable[[Event], bool], tell: Callable[[Event], Awaitable[None]]
@@ -120,7 +121,6 @@ class Announcements:
         for event in await self._engine.untold_events(None):
             if is_meant(event):
                 try:
-        return str(answer["channel"]), str(answer["ts"])
                     await tell(event)
                 except Exception as error:
                     if passes(error):

@@ -72,16 +72,6 @@ class TellingVerbs(Core):
         async with transaction(self._pool) as connection:
             await conversations.park_untold(connection, consumer, event_id, error)
 
-    async def conversations_behind(self) -> list[str]:
-        """Return the requests whose cards may show less than is known."""
-        async with transaction(self._pool) as connection:
-            return await conversations.behind(connection)
-
-    async def parked_events(self, actor: Actor, limit: int = 100) -> Sequence[ParkedEvent]:
-        """Return what could not be told, the oldest first."""
-
-        async def read(connection: Connection) -> Sequence[ParkedEvent]:
-            require(actor, Action.PARKED_EVENTS)
     async def keep_question(self, request_id: str, question: Question) -> None:
         """Remember a message that asks for an approval of a request (full id)."""
         async with transaction(self._pool) as connection:
@@ -97,6 +87,16 @@ class TellingVerbs(Core):
         async with transaction(self._pool) as connection:
             await questions.forget(connection, question)
 
+    async def conversations_behind(self) -> list[str]:
+        """Return the requests whose cards may show less than is known."""
+        async with transaction(self._pool) as connection:
+            return await conversations.behind(connection)
+
+    async def parked_events(self, actor: Actor, limit: int = 100) -> Sequence[ParkedEvent]:
+        """Return what could not be told, the oldest first."""
+
+        async def read(connection: Connection) -> Sequence[ParkedEvent]:
+            require(actor, Action.PARKED_EVENTS)
             return await events.parked(connection, min(max(limit, 1), MOST_PARKED))
 
         return await self._transact(read, actor)
