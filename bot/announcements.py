@@ -1,7 +1,9 @@
 """What is told outside the threads of requests: syncs in NOTIFY_CHANNEL, and people by direct message.
 
-A message to several people may reach some before Slack holds the rest back; then the event is told
-again, and who was reached is passed over. That is known in memory only: a death may repeat a message.
+A message to several people may reach some before Slack holds the rest back, or before the process dies; then the
+event is told again, and who was reached is passed over. The database knows who that is. Only the one message
+that was under way at a death may come twice: Slack takes no key by which it could know a message again, and
+what we sent we may not read back (docs/decisions/telling.md).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,6 +36,7 @@ class Announcements:
         self._engine = engine
         self._client = client
         self._reached: dict[int, set[str]] = {}
+        """Who was written to, by event: the database's word, and what it could not be told yet."""
 
     async def tell_syncs(self, channel: str) -> None:
         """Sum up in NOTIFY_CHANNEL what syncs changed or broke."""
@@ -54,8 +57,11 @@ class Announcements:
 
     async def write(self, event: Event, letters: Sequence[Direct]) -> None:
         """Write to each person once; who takes no message from us gets none."""
+        if not letters:
+            return
+        reached = self._reached.setdefault(event.id, set())
+        reached.update(await self._engine.reached(event.id))
         for one in letters:
-            reached = self._reached.setdefault(event.id, set())
             if one.to in reached:
                 continue
             try:
@@ -68,6 +74,7 @@ class Announcements:
                     raise
                 log.warning("person_not_reached", user=one.to, error=refusal.response.get("error"))
             reached.add(one.to)
+            await self._engine.note_reached(event.id, one.to)
 
     async def told(self, event: Event) -> None:
         """Remember that an event was told."""

@@ -14,8 +14,8 @@ cursor, or among the untold, or told, or parked where people can see it, and wha
     before it is kept as untold            the cursor has not moved: it is read again
     kept, the cursor not moved             read again; it is kept once, by its id
     kept, not posted (rate limit, outage)  whoever leads next begins with what is untold
-    posted, not remembered as told         posted once more: a message too many is better than
-                                           one too few
+    posted, not remembered as told         that one message is posted once more: one too many is
+                                           better than one too few (docs/decisions/telling.md)
     card posted, place not kept            the card is posted once more
 
 Slack is only ever called by the queues, one for each channel, so a channel that is held back holds

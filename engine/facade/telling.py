@@ -67,6 +67,16 @@ class TellingVerbs(Core):
         async with transaction(self._pool) as connection:
             await conversations.told(connection, event_id)
 
+    async def reached(self, event_id: int) -> Collection[str]:
+        """Return who was written to about an event that has still to be told to others."""
+        async with transaction(self._pool) as connection:
+            return await conversations.reached(connection, event_id)
+
+    async def note_reached(self, event_id: int, user_id: str) -> None:
+        """Remember that somebody was written to about an event, so that nobody does so again."""
+        async with transaction(self._pool) as connection:
+            await conversations.note_reached(connection, event_id, user_id)
+
     async def park_untold(self, consumer: str, event_id: int, error: str) -> None:
         """Put an event aside, visibly, that its consumer cannot tell."""
         async with transaction(self._pool) as connection:

@@ -72,6 +72,16 @@ async def told(connection: Connection, event_id: int) -> None:
     await rows.run(connection, _sql.told_event, {"event_id": event_id})
 
 
+async def reached(connection: Connection, event_id: int) -> list[str]:
+    """Return who was written to about an event that has still to be told to others."""
+    return await rows.values(connection, _sql.reached, {"event_id": event_id})
+
+
+async def note_reached(connection: Connection, event_id: int, user_id: str) -> None:
+    """Remember that somebody was written to about an event."""
+    await rows.run(connection, _sql.note_reached, {"event_id": event_id, "user_id": user_id})
+
+
 async def park_untold(connection: Connection, consumer: str, event_id: int, error: str) -> None:
     """Put an event aside that cannot be told."""
     kept = {"consumer": consumer, "event_id": event_id, "error": clean_text(error)}

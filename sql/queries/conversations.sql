@@ -48,6 +48,15 @@ LEFT JOIN service_requests r ON r.id = e.request_id
 GROUP BY r.request_id
 ORDER BY min(u.position);
 
+-- name: reached
+-- Who was written to about an event that is untold.
+SELECT unnest(reached) FROM untold_events WHERE event_id = %(event_id)s;
+
+-- name: note_reached
+-- Somebody was written to about an event that is untold.
+UPDATE untold_events SET reached = array_append(reached, %(user_id)s::text)
+WHERE event_id = %(event_id)s AND %(user_id)s::text <> ALL (reached);
+
 -- name: told_event
 -- An event was told: its thread remembers the last hundred, and nobody has to tell it again.
 WITH told AS (

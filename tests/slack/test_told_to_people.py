@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine import Submission
+from bot.announcements import Announcements
+from bot.messages.blocks import section
+from bot.messages.directs import Direct
+from engine import Event, Submission
 from engine.events import NewEvent
 from engine.store import events
 from engine.store import requests as request_store
@@ -150,6 +153,22 @@ async def test_what_was_not_told_before_a_stop_is_told_afterwards(
         await eventually(is_kept)
     async with running_bot(dsn, catalog.url, tmp_path / "data") as bot:
         assert await bot.card("@bob", "1 service of yours")
+
+
+async def test_who_was_written_to_before_a_death_is_not_written_to_again(bot: RunningBot) -> None:
+    await happens(bot, "something.else", {})
+    async with transaction(bot.engine._pool) as connection:
+        found = await connection.execute("SELECT id, at FROM events WHERE kind = 'something.else'")
+        id_, at = await found.fetchone() or (0, None)
+    event = Event(id_, "something.else", at, {})
+    await bot.engine.keep_untold(event.id)
+    to_alice, to_bob = (Direct(one, "Look here", [section("Look here")]) for one in (ALICE, BOB))
+
+    await Announcements(bot.engine, bot.services.client).write(event, [to_alice])
+    await Announcements(bot.engine, bot.services.client).write(event, [to_alice, to_bob])
+
+    assert await bot.card("@bob", "Look here")
+    assert len(bot.twin.messages("@alice")) == 1
 
 
 async def test_approvers_of_a_request_without_a_place_are_asked_directly(bot: RunningBot) -> None:
