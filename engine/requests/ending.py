@@ -76,8 +76,9 @@ async def abort(
     if reason:
         reason = (await redactor_of(connection, cipher, row)).text(reason)
     system = _manual_system(row)
+    has_left = cleanup and await aborting.may_have_left(connection, row.id)
     wanted = {
-        "cleanup": system if cleanup and row.touched else None,
+        "cleanup": system if has_left else None,
         "completion": system if completion else None,
     }
     undo = await _undoing(connection, row) if destroy else ()

@@ -14,12 +14,17 @@ from uuid import UUID
 from engine.foreign_json import clean
 from engine.store import queries
 from engine.store.pool import Connection
-from engine.store.rows import jsonb, rows, run, values
+from engine.store.rows import jsonb, rows, run, value, values
 
 _sql = queries.load("aborting")
 
 DESTROY_PREFIX: Final = "destroy:"
 """Before the step id of a step that destroys what another one made."""
+
+
+async def may_have_left(connection: Connection, request_id: UUID) -> bool:
+    """Say whether anything may stand of what a request, or people for it, did."""
+    return bool(await value(connection, _sql.may_have_left, {"id": request_id}))
 
 
 async def note(

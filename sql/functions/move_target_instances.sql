@@ -66,6 +66,7 @@ BEGIN
     IF p_request.request_type = 'decommission' THEN
         IF p_new_status = 'completed' THEN
             PERFORM free_dependencies(v_ids, p_request.id);
+            PERFORM forget_terraform_states(v_ids);
         END IF;
     ELSIF p_request.plan ? 'document' AND p_new_status <> 'cancelled' THEN
         PERFORM end_operation(p_request, CASE

@@ -1,3 +1,17 @@
+-- name: may_have_left
+-- Whether anything may stand of what a request did: Terraform says what it never touched, a look or an
+-- approval leaves nothing, and an open ticket that is followed says that nobody has begun with it.
+SELECT EXISTS (
+    SELECT FROM request_steps s
+    WHERE s.request_id = %(id)s AND s.attempt_count > 0 AND s.step_type NOT IN ('HttpGet', 'approval')
+      AND (s.status = 'completed' OR s.step_type <> 'TerraformFile'
+           OR s.external ? 'workspace' AND s.external->'untouched' IS DISTINCT FROM 'true')
+) OR EXISTS (
+    SELECT FROM manual_tickets t
+    WHERE t.request_id = %(id)s AND (t.status IN ('in_progress', 'resolved')
+          OR t.status = 'open' AND (t.step_id IS NULL OR t.next_poll_at IS NULL))
+) AS may_have_left;
+
 -- name: note_abort
 -- The request is aborted as soon as its clean-up has ended, whatever came of it.
 UPDATE service_requests SET abort_tickets = %(tickets)s, reason = %(reason)s, timeout_at = NULL

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel
 
@@ -57,6 +57,9 @@ COMMON = ("-input=false", "-no-color")
 LOCKING = (*COMMON, f"-lock-timeout={LOCK_TIMEOUT}")
 UNLOCKED = (*COMMON, "-lock=false")
 PLAN_FILE = "plan.tfplan"
+
+UNTOUCHED: Final = "untouched"
+"""Key of what a step remembers: whether none of its attempts has ever begun to change anything."""
 
 LOOK_GRACE = 1.0
 """Seconds that a terraform which changes nothing has to end: there is nothing to save."""
@@ -106,7 +109,7 @@ class TerraformFile:
                 return await _nothing_to_destroy(attempt)
             if plan is None:
                 return _wait_for_lock(context)
-            if not await _apply(attempt):
+            if not await _apply(attempt, plan):
                 return _wait_for_lock(context)
             return await _completed(attempt, plan)
 
@@ -178,7 +181,13 @@ class TerraformFile:
         )
         folders = await asyncio.to_thread(make_folders, context.work_dir)
         try:
-            await context.remember({"workspace": workspace, "folder": str(folders.whole)})
+            await context.remember(
+                {
+                    "workspace": workspace,
+                    "folder": str(folders.whole),
+                    UNTOUCHED: context.external.get(UNTOUCHED, "workspace" not in context.external),
+                }
+            )
             await write_root_module(
                 folders.root,
                 template,
@@ -288,8 +297,10 @@ def _refuse(attempt: _Attempt, plan: Plan) -> None:
         plan.refuse_other_module(attempt.source.address)
 
 
-async def _apply(attempt: _Attempt) -> bool:
+async def _apply(attempt: _Attempt, plan: Plan) -> bool:
     """Apply the plan, whatever it holds (a plan without changes costs nothing); False if locked."""
+    if any(plan.summary().values()):
+        await attempt.context.remember({UNTOUCHED: False})
     await attempt.context.check_lease()
     finished = await attempt.program.run("apply", "-json", *LOCKING, PLAN_FILE)
     if is_locked(finished):

@@ -10,7 +10,7 @@ import pytest
 
 from engine import Engine, RequestView, Submission
 from engine.store.pool import Connection
-from tests.support.engines import ALICE, config
+from tests.support.engines import ALICE, config, rows_of
 from tests.support.git import GitRepository, new_repository
 
 pytestmark = pytest.mark.terraform
@@ -89,6 +89,37 @@ fulfillment:
             note: "{{{{ label | default(steps.probe.outputs.endpoint) }}}}"
 """
 
+MOVE = f"""
+kind: UpdateItem
+name: move
+version: 1.0.0
+owner: platform
+description: Another zone.
+targets:
+  catalog_items:
+    - {{name: database, version_range: ">=1.0.0"}}
+presentation:
+  fields:
+    - {{name: zone, type: string, required: true}}
+fulfillment:
+  {MANUAL}
+  automation:
+    retry_policy: {{max_attempts: 1}}
+    steps:
+      - name: move
+        type: TerraformFile
+        template:
+          module_source: modules/db
+          state: db
+          variables: {{size: small, zone: "{{{{ zone }}}}"}}
+"""
+
+BREAKS = """
+resource "terraform_data" "breaks" {
+  provisioner "local-exec" { command = "exit 1" }
+}
+"""
+
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> GitRepository:
@@ -158,7 +189,66 @@ async def test_what_was_made_and_changed_is_taken_down_whole(
         ]
         view = await engine.instance(ALICE, instance)
         assert (view.instance_state, view.deployed_resources) == ("decommissioned", [])
-        assert await resources(connection) == 0
+        assert await rows_of(connection, "SELECT name FROM terraform.states") == []
+
+
+async def test_a_state_in_which_something_is_left_outlives_its_service(
+    dsn: str, connection: Connection, catalog: GitRepository, tmp_path: Path
+) -> None:
+    async with Engine(config(dsn, tmp_path / "data", catalog_url=catalog.url)) as engine:
+        instance = await made(engine)
+        other = await made(engine)
+        submission = Submission({}, request_type="decommission", instance=instance)
+        request = await engine.submit(ALICE, submission)
+        await connection.execute(
+            b"UPDATE request_steps s SET status = 'completed', next_run_at = NULL FROM service_requests r"
+            b" WHERE r.id = s.request_id AND r.request_type = 'decommission'"
+        )
+        await connection.execute(
+            b"SELECT update_request_status(id, 'completed') FROM service_requests"
+            b" WHERE request_type = 'decommission'"
+        )
+        ended = await engine.request(ALICE, request.request_id)
+        assert ended.status == "completed"
+        states = await rows_of(connection, "SELECT name FROM terraform.states ORDER BY 1")
+        assert states == sorted([f"{instance}--db", f"{other}--db"])
+
+
+async def test_where_a_plan_failed_nothing_is_to_be_cleaned_up(
+    dsn: str, connection: Connection, catalog: GitRepository, tmp_path: Path
+) -> None:
+    catalog.commit({"catalog/move.yaml": MOVE})
+    async with Engine(config(dsn, tmp_path / "data", catalog_url=catalog.url)) as engine:
+        instance = await made(engine)
+        move = Submission({"zone": "b"}, request_type="update", item="move", instance=instance)
+        failed = await carried(engine, move)
+        assert failed.steps[0].attempts[-1].error_type == "plan_destroys"
+
+        aborted = await engine.abort(ALICE, failed.request_id)
+
+        assert aborted.status == "aborted"
+        assert [one.type for one in aborted.tickets] == []
+
+
+async def test_what_was_changed_before_a_failure_is_to_be_cleaned_up(
+    dsn: str, catalog: GitRepository, tmp_path: Path
+) -> None:
+    async with Engine(config(dsn, tmp_path / "data", catalog_url=catalog.url)) as engine:
+        failed = await carried(engine, grow(await made(engine), size="large", zone="b"))
+        aborted = await engine.abort(ALICE, failed.request_id)
+        assert [(one.type, one.status) for one in aborted.tickets] == [("cleanup", "creating")]
+
+
+async def test_an_apply_that_broke_off_may_have_left_something(
+    dsn: str, catalog: GitRepository, tmp_path: Path
+) -> None:
+    catalog.commit({"modules/db/main.tf": MODULE + BREAKS})
+    async with Engine(config(dsn, tmp_path / "data", catalog_url=catalog.url)) as engine:
+        await synced(engine)
+        failed = await carried(engine, Submission({}, item="database"))
+        assert failed.steps[0].attempts[-1].error_type == "terraform_failed"
+        aborted = await engine.abort(ALICE, failed.request_id)
+        assert [(one.type, one.status) for one in aborted.tickets] == [("cleanup", "creating")]
 
 
 async def test_an_update_that_would_replace_is_refused_and_leaves_all_as_it_was(
