@@ -16,6 +16,7 @@ import structlog
 from engine.errors import PaoError
 from engine.events import NewEvent
 from engine.execution.lease import Lease, LeaseLost
+from engine.execution.leftovers import attempts_folder
 from engine.execution.step_facts import StepFacts
 from engine.foreign_json import clean
 from engine.redaction import RedactedStream, Redactor
@@ -51,7 +52,7 @@ class RunContext(StepFacts):
     lease: Lease
     redactor: Redactor
     template: Mapping[str, Any]
-    folder: Path
+    data_dir: Path
     logs_url: str | None
     outage_seconds: float
     cipher: Cipher
@@ -60,7 +61,7 @@ class RunContext(StepFacts):
     kept: Mapping[str, Any] = field(init=False)
     """`external` as it is stored: what holds a secret stands there as a reference."""
     _log: _AttemptLog = field(init=False)
-    _has_folder: bool = field(init=False, default=False)
+    _folder: Path | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Begin with what earlier turns kept."""
@@ -91,10 +92,11 @@ class RunContext(StepFacts):
     @property
     def work_dir(self) -> Path:
         """The attempt's own folder, made when first asked for."""
-        if not self._has_folder:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._has_folder = True
-        return self.folder
+        if self._folder is None:
+            folder = attempts_folder(self.data_dir) / str(self.claim.attempt_id)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._folder = folder
+        return self._folder
 
     async def remember(self, external: Mapping[str, Any]) -> None:
         """Merge into `external`, durably and fenced."""
@@ -172,8 +174,8 @@ class RunContext(StepFacts):
         except PaoError as error:
             log.warning("log_not_written", error=str(error))
         finally:
-            if self._has_folder:
-                await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+            if self._folder is not None:
+                await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def _write_log(self, text: str) -> None:
         """A log that cannot be written waits; a step that broke off after its effect would be worse."""

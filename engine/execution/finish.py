@@ -1,10 +1,11 @@
 """Finish: natural group commit of what became of steps.
 
-Whatever has finished by the time a flusher is free is written by one statement in one
-transaction; there is no timer, so a single step at rest is committed at once, and under load one
-commit carries many. There are two flushers, so that the next finishes are sent while a commit waits
-for its disk; those of one request wait for each other in the database. The database must own every consequence (dependents freed or skipped, counters,
-the request's end, events), so they stand in that transaction (sql/queries/execution.sql).
+Whatever has finished by the time a flusher is free is written by one statement in one transaction;
+there is no timer, so a single step at rest is committed at once, and under load one commit carries
+many. There are two flushers, so that the next finishes are sent while a commit waits for its disk;
+those of one request wait for each other in the database. The database must own every consequence
+(dependents freed or skipped, counters, the request's end, events), so they stand in that
+transaction (sql/functions/finish_steps.sql).
 
 A death before the commit loses the turn: the lease runs out and the phase is repeated. While the
 database is away the finishes wait in memory and are written when it is back, if their tokens still

@@ -38,7 +38,6 @@ from engine.execution import outcome
 from engine.execution.context import RunContext
 from engine.execution.findings import RESULT, Findings
 from engine.execution.lease import Lease, LeaseLost
-from engine.execution.leftovers import attempts_folder
 from engine.execution.outcome import Failure
 from engine.execution.scope import RunScope
 from engine.foreign_json import clean
@@ -259,7 +258,7 @@ class _Turn:
             lease=self._lease,
             redactor=self._found.redactor,
             template=template,
-            folder=attempts_folder(self._around.data_dir) / str(self._claim.attempt_id),
+            data_dir=self._around.data_dir,
             logs_url=self._logs_url(),
             outage_seconds=self._around.outage_seconds,
             cipher=self._around.cipher,

@@ -165,7 +165,6 @@ class Finished:
     component: str | None
     request_ended: bool
     may_go_on: bool
-    told: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,9 +280,8 @@ async def finish(connection: Connection, finishes: Sequence[Finish]) -> list[Fin
 
     What is not returned was not ours any more and changed nothing.
     """
-    await values(connection, _sql.lock_requests_of_steps, {"ids": [one.id for one in finishes]})
     await secrets.insert(connection, [secret for one in finishes for secret in one.secrets])
-    parameters = {"finishes": jsonb([_as_json(one) for one in finishes]), "count": len(finishes)}
+    parameters = {"finishes": jsonb([_as_json(one) for one in finishes])}
     done = await rows(connection, _sql.finish_steps, parameters, Finished)
     bundles = sorted({one.request_id for one in done if one.component is not None})
     if bundles:
