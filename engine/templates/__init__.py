@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from engine.errors import TemplateError
+from engine.errors import TemplateError, shortened
 from engine.templates.language import LONGEST_SOURCE, parse
 from engine.templates.running import Block, Reference, Run, SecretLookup, UnknownName
 from engine.templates.text import json_text
@@ -67,7 +67,8 @@ class Template:
         if value is None or isinstance(value, bool):
             return bool(value)
         raise TemplateError(
-            f"The condition {self.source!r} gives {value!r}", "it must give true or false"
+            f"The condition {self.source!r} gives {shortened(repr(value))}",
+            "it must give true or false",
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from engine.errors import TemplateError
+from engine.errors import TemplateError, quoted
 from engine.templates.filters import bounded_text, exact, is_number
 from engine.templates.text import text_of
 
@@ -198,7 +198,7 @@ def loop(name: str, items: Block, test: Block | None, body: Block, otherwise: Bl
         if found is None:
             found = []
         if not isinstance(found, (list, tuple)):
-            raise TemplateError("A loop needs a list", f"it was given {text_of(found)!r}")
+            raise TemplateError("A loop needs a list", f"it was given {quoted(text_of(found))}")
         run.spend(len(found) + 1)
         outer = run.scope
         rounds = [{**outer, name: item} for item in found]
@@ -275,7 +275,8 @@ def compared(run: Run, compare: Callable[[Any, Any], bool], left: Json, right: J
         return bool(compare(left, right))
     except TypeError:
         raise TemplateError(
-            f"{text_of(left)!r} and {text_of(right)!r} cannot be compared", "they differ in kind"
+            f"{quoted(text_of(left))} and {quoted(text_of(right))} cannot be compared",
+            "they differ in kind",
         ) from None
 
 

@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from engine.errors import PaoError, StepFailed
+from engine.errors import InvalidInput, NotFound, PaoError, StepFailed
 from engine.foreign_json import dump_json
 from engine.steps.services import ExportModule
 from engine.steps.terraform.hcl import module_declarations
@@ -123,8 +123,13 @@ async def _export(path: str, commit: str | None, target: Path, export: ExportMod
         raise
     except PaoError as error:
         raise StepFailed(
-            "module_missing", f"The module {path} cannot be used: {error}", kind=error.kind
+            _WORDS.get(type(error), "module_unreadable"),
+            f"The module {path} cannot be used: {error}",
+            kind=error.kind,
         ) from error
+
+
+_WORDS = {NotFound: "module_missing", InvalidInput: "module_refused"}
 
 
 def _write_root(folder: Path, template: TerraformTemplate, source: Source) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import pytest
 
 from engine import Engine, Submission
 from engine.config import GitHubSettings, TicketSystemSettings
-from engine.results import RequestView
 from engine.store.pool import Connection
 from tests.support.engines import ALICE, add_item, config
-from tests.support.eventually import eventually
 from tests.support.github_server import TOKEN, GitHubServer, running_github
+from tests.support.hurrying import hurried
 from tests.support.jira_server import TOKEN as JIRA_TOKEN
 from tests.support.jira_server import USER, JiraServer, running_jira
 
@@ -82,26 +80,6 @@ async def engine(dsn: str, connection: Connection, github, jira, tmp_path: Path)
         yield engine
 
 
-async def driven(engine: Engine, connection: Connection, request_id: str, world) -> RequestView:
-    """Drive a request with every wait cut short, while the world goes on by `world`."""
-    driving = asyncio.ensure_future(engine.drive(request_id, timeout=60))
-
-    async def hurry() -> bool:
-        world()
-        await connection.execute(
-            b"UPDATE request_steps SET next_run_at = clock_timestamp()"
-            b" WHERE next_run_at > clock_timestamp() + interval '10 ms'"
-        )
-        await connection.execute(b"NOTIFY pao_steps")
-        return driving.done()
-
-    try:
-        await eventually(hurry, within=60)
-    finally:
-        driving.cancel()
-    return await driving
-
-
 async def submitted(engine: Engine) -> str:
     view = await engine.submit(ALICE, Submission({"size": "small"}, item="database"))
     return view.request_id
@@ -120,7 +98,7 @@ async def test_a_run_and_an_issue_end_a_request(engine, connection, github, jira
             if len(jira.received) > 6:
                 issue.move("Fertig")
 
-    ended = await driven(engine, connection, await submitted(engine), world)
+    ended = await hurried(engine, connection, await submitted(engine), world)
     assert ended.status == "completed", ended
     assert len(github.dispatched) == len(jira.issues) == 1
     deploy, review = ended.steps
@@ -138,7 +116,7 @@ async def test_a_run_that_fails_twice_becomes_a_ticket_and_is_done_by_hand(
         for run in github.runs:
             run.end("failure")
 
-    failed = await driven(engine, connection, await submitted(engine), world)
+    failed = await hurried(engine, connection, await submitted(engine), world)
     assert failed.status == "failed", failed
     assert len(github.dispatched) == 2
     last = failed.steps[0].attempts[-1]

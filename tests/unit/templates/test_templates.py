@@ -28,6 +28,12 @@ class Nosy:
         raise AssertionError(f"{name} was asked for")
 
 
+def secret(key: str) -> str:
+    if key != "token":
+        raise TemplateError(f"There is no secret {key!r}")
+    return "s3cret"
+
+
 SCOPE: dict[str, Any] = {
     "name": "shop",
     "replicas": 2,
@@ -38,7 +44,7 @@ SCOPE: dict[str, Any] = {
     "parameters": [{"name": "x", "value": 1}, {"name": "y", "value": "z"}],
     "steps": {"net": {"outputs": {"vpc_id": "v1", "items": 3}}},
     "dependencies": {"primary-db": {"outputs": {"port": 5432}}},
-    "secrets": SecretLookup({"token": "s3cret"}.__getitem__),
+    "secrets": SecretLookup(secret),
 }
 
 
