@@ -26,6 +26,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -43,6 +44,7 @@ from engine.execution.scope import RunScope
 from engine.foreign_json import clean
 from engine.requests.parameters import texts_in
 from engine.secrets import Cipher, SecretFiles
+from engine.spans import in_span
 from engine.steps.base import Completed, StepType, Waiting
 from engine.steps.registry import StepRegistry
 from engine.steps.templates import read_template
@@ -74,6 +76,15 @@ class Surroundings:
     checks: CheckRegistry = NO_CHECKS
     public_url: str | None = None
     outage_seconds: float = OUTAGE_SECONDS
+    traced: bool = False
+    """Whether traces are sent: then calls to the outside carry the span that they belong to."""
+
+    def span(self, request_id: str, step_id: str | None = None) -> AbstractContextManager[None]:
+        """Give the block in which calls belong to a step's span, or to the request's own."""
+        return in_span(request_id, step_id) if self.traced else UNTRACED
+
+
+UNTRACED: Final = nullcontext()
 
 
 async def run_claim(
@@ -91,14 +102,16 @@ async def run_claim(
     """
     turn = _Turn(around, claim, request, lease)
     try:
-        return await turn.run(scope)
+        with around.span(request.request_id, claim.step_id):
+            return await turn.run(scope)
     except asyncio.CancelledError:
         if lease.is_lost:
             raise LeaseLost("The step's lease is gone", "another worker has it") from None
         if not lease.is_cancelled:
             raise
         stay_alive()
-        return await turn.end_cancelled()
+        with around.span(request.request_id, claim.step_id):
+            return await turn.end_cancelled()
     finally:
         await turn.close()
 

@@ -136,7 +136,8 @@ class Tickets:
         draft, system, redactor = await self._draft(item)
         draft = replace(draft, memory=ItemMemory(self._around.pool, item, ITEM_LEASE))
         try:
-            ticket = await self._systems.get(system).create(draft)
+            with self._around.span(draft.request_id):
+                ticket = await self._systems.get(system).create(draft)
         except Exception as error:  # noqa: BLE001 (the edge of the system)
             # What the system repeats of the call is kept, shown and logged from here on.
             raise _redacted(error, redactor) from None

@@ -172,6 +172,7 @@ class Core:
             data_dir=self.config.data_dir,
             public_url=self.config.public_url,
             outage_seconds=self.config.database_outage.total_seconds(),
+            traced=self.config.otlp_endpoint is not None,
         )
 
     @cached_property

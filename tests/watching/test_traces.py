@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ import pytest
 from bot.process import running
 from bot.settings import load
 from bot.tracing import Traces
-from engine import Engine
+from engine import Engine, Submission
+from engine.store.pool import Connection
 from engine.tracing import trace_of
+from tests.support.engines import ALICE, add_item, automation, config
 from tests.support.eventually import eventually
 from tests.support.http_server import HttpServer
+from tests.support.hurrying import hurried
 from tests.support.services import keeps_the_service_protocol
 from tests.support.workbench import Workbench, fail, step
 
@@ -125,3 +129,46 @@ def test_the_standard_variable_names_the_collector_too(monkeypatch: pytest.Monke
     monkeypatch.setenv("PAO_OTLP_ENDPOINT", "http://ours:4318")
     assert load().otlp_endpoint == "http://ours:4318"
     assert load().engine_config("postgresql://x").otlp_endpoint == "http://ours:4318"
+
+
+async def test_what_the_outside_is_asked_for_stands_below_its_step(
+    dsn: str, connection: Connection, http_server: HttpServer, tmp_path: Path
+) -> None:
+    http_server.answer("POST", "/v1/traces", json={})
+    http_server.answer("POST", "/tickets", status=201, json={"id": "T-1"})
+    http_server.answer("GET", "/a", json={})
+    http_server.answer("POST", "/b", status=202, headers={"location": "/job"})
+    http_server.answer("GET", "/job", status=404)
+    steps = [
+        {"name": "a", "type": "HttpGet", "template": {"url": f"{http_server.url}/a"}},
+        {
+            "name": "b",
+            "type": "HttpPost",
+            "template": {"url": f"{http_server.url}/b", "async": True},
+        },
+    ]
+    manual = {"system": "webhook", "template": {"url": f"{http_server.url}/tickets"}}
+    await add_item(connection, fulfillment={**automation(steps), "manual": manual})
+    settings = config(dsn, tmp_path / "data", otlp_endpoint=http_server.url)
+    async with Engine(settings) as engine:
+        view = await engine.submit(ALICE, Submission({}, item="database"))
+        ended = await hurried(engine, connection, view.request_id)
+        assert ended.status == "failed"
+        root, a, b = spans(trace_of(await engine.request(ALICE, view.request_id)))
+    told = {one.path: one.headers["traceparent"] for one in http_server.received}
+    assert told == {
+        path: f"00-{root['traceId']}-{span['spanId']}-01"
+        for path, span in {"/a": a, "/b": b, "/job": b, "/tickets": root}.items()
+    }
+
+
+async def test_without_a_collector_no_call_tells_of_a_trace(
+    dsn: str, connection: Connection, http_server: HttpServer, tmp_path: Path
+) -> None:
+    http_server.answer("GET", "/a", json={})
+    step = {"name": "a", "type": "HttpGet", "template": {"url": f"{http_server.url}/a"}}
+    await add_item(connection, fulfillment=automation([step]))
+    async with Engine(config(dsn, tmp_path / "data")) as engine:
+        view = await engine.submit(ALICE, Submission({}, item="database"))
+        await engine.drive(view.request_id, timeout=60)
+    assert "traceparent" not in http_server.received[0].headers
