@@ -183,7 +183,9 @@ async def _engine_rate(ours: World, requests: int, steps: int, *, wide: bool = F
 
 
 async def _rate_of_workers(ours: World, sizes: Sizes, count: int) -> float:
+    """Start so many worker processes; once each has its connections and plans, they count."""
     async with workers(ours.dsn, count):
+        await _rate(ours, sizes.chains // 2, CHAIN)
         return await _rate(ours, sizes.chains, CHAIN)
 
 
