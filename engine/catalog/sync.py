@@ -56,7 +56,7 @@ MANY_FILES = 100
 TOLD = 50
 """Findings and changes of each sort that the event of a sync names; the row has all of them."""
 
-RULES = 1
+RULES = 3
 """Raised when the same document would be judged or stored in another way than before."""
 
 WORDS: Mapping[Kind, str] = {

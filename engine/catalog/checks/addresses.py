@@ -1,4 +1,4 @@
-"""Literal URLs and module sources: what can be said about them before anything runs."""
+"""Literal URLs, module sources and repositories: what can be said about them before anything runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from engine.catalog.checks.subject import Known, Subject
 from engine.catalog.findings import Path
-from engine.catalog.steps import TerraformTemplate
+from engine.catalog.steps import GitHubTemplate, TerraformTemplate
+from engine.repository_names import ALLOWED, is_repository
 from engine.templates import has_template
 
 _CONSTRAINT = re.compile(r"\s*(?:=|!=|>=|<=|>|<|~>)?\s*\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.-]+)?\s*")
@@ -127,6 +128,14 @@ def check_module(subject: Subject, path: Path, template: TerraformTemplate, know
         message = f"there is no folder {local!r} in the repository"
         subject.error("unknown-module", here, message, allowed="a path from the repository's root")
     _check_constraint(subject, path, template.version)
+
+
+def check_repository(subject: Subject, path: Path, template: GitHubTemplate) -> None:
+    """Judge the repository of a GitHubWorkflow step, where it is known before it is rendered."""
+    repository = template.repository
+    if not has_template(repository) and not is_repository(repository):
+        message = f"{repository!r} does not name a repository at GitHub"
+        subject.error("invalid-repository", (*path, "repository"), message, allowed=ALLOWED)
 
 
 def _check_remote(subject: Subject, here: Path, source: str, known: Known) -> None:

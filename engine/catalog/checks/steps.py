@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.catalog import steps as s
 from engine.catalog import verification as v
-from engine.catalog.checks.addresses import check_module, check_url
+from engine.catalog.checks.addresses import check_module, check_repository, check_url
 from engine.catalog.checks.fields import check_fields, check_json_path
 from engine.catalog.checks.subject import ANY_STEP, Known, Subject
 from engine.catalog.documents import Automation, Fulfillment
@@ -147,6 +147,8 @@ def _check_step(subject: Subject, path: Path, step: s.BaseStep, known: Known) ->
     _check_retry(subject, (*path, "retry_policy"), step.retry_policy)
     if isinstance(step, s.TerraformStep):
         check_module(subject, template, step.template, known)
+    elif isinstance(step, s.GitHubStep):
+        check_repository(subject, template, step.template)
     elif isinstance(step, s.HttpStep):
         _check_http(subject, template, step.template)
     elif isinstance(step, s.ApprovalStep):

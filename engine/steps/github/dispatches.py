@@ -6,7 +6,6 @@ import asyncio
 import base64
 import binascii
 import hashlib
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pydantic import AfterValidator
 from engine.errors import StepFailed
 from engine.foreign_json import Json, dump_json
 from engine.outbound import Response
+from engine.repository_names import ALLOWED, is_repository
 from engine.steps.github.api import Answer, GitHub, Run, read, refusal
 from engine.steps.github.limits import RateLimited, server_time
 from engine.steps.templates import RenderedTemplate, RenderedText
@@ -47,12 +47,9 @@ KEPT_FILES: Final = 500
 DETAILS: Final = "return_run_details"
 
 
-_REPOSITORY: Final = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
-
-
 def _owner_and_name(text: str) -> str:
-    if not _REPOSITORY.fullmatch(text) or {".", ".."} & set(text.split("/")):
-        raise ValueError("it is not `owner/name`")
+    if not is_repository(text):
+        raise ValueError(f"it is not `{ALLOWED}`")
     return text
 
 

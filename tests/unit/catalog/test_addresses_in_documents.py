@@ -66,6 +66,24 @@ def test_what_the_settings_allow_is_still_an_address() -> None:
     assert codes("http://127.0.0.1/x", "128.0.0.0/8", "localhost") == ["private-address"]
 
 
+@pytest.mark.parametrize(
+    ("repository", "found"),
+    [
+        ("acme/infra", []),
+        ("acme/{{ requester.name }}", []),
+        ("infra", ["invalid-repository"]),
+        ("acme/infra/x", ["invalid-repository"]),
+        ("acme/..", ["invalid-repository"]),
+        ("https://github.com/acme/infra", ["invalid-repository"]),
+    ],
+)
+def test_a_repository_is_an_owner_and_a_name(repository: str, found: list[str]) -> None:
+    step = f'{{name: run, type: GitHubWorkflow, template: {{repository: "{repository}", workflow_id: a}}}}'
+    text = DOCUMENT.replace('{name: call, type: HttpGet, template: {url: "URL"}}', step)
+    report = validate_set({"x.yaml": text.encode()}, STANDALONE, Known())
+    assert [finding.code for finding in report.findings] == found
+
+
 def test_the_page_of_a_difference() -> None:
     assert (
         compare_url("https://token@github.com/acme/catalog.git", "a", "b")
