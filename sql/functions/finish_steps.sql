@@ -5,10 +5,12 @@
 -- request_ended: the request has no open step left and is to be ended in the same transaction;
 -- may_go_on: a step of it failed, or it is being aborted, so a rollback or a clean-up may come before.
 --
--- The requests are locked first, in one order for everybody, by a statement of its own: the next one
--- sees what others had committed before them. `IS TRUE` keeps conditions on the status away from its
--- index: rows are reached by their keys alone, however many others are pending, also by a plan that
--- was made while the tables were empty.
+-- The requests and the steps are locked first, in one order for everybody (a request, then its steps by
+-- position), by a statement of its own: the next one sees what others had committed before.
+--
+-- Rows are reached by their keys alone, however many others there are, also by a plan that was made
+-- while the tables were empty: `IS TRUE` keeps conditions on the status away from its index, and of a
+-- limit that is not known beforehand, twice, the planner expects one row instead of a hundred.
 CREATE OR REPLACE FUNCTION finish_steps(p_finishes JSONB)
 RETURNS TABLE (id UUID, request_id UUID, component TEXT, request_ended BOOLEAN, may_go_on BOOLEAN)
 LANGUAGE plpgsql AS $$
@@ -16,17 +18,17 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_count INT := jsonb_array_length(p_finishes);
 BEGIN
-    PERFORM FROM service_requests r
-    WHERE r.id IN (
-        SELECT s.request_id FROM request_steps s
-        WHERE s.id = ANY (ARRAY(
-            SELECT (finish ->> 'id')::uuid FROM jsonb_array_elements(p_finishes) AS finish)))
-    ORDER BY r.id
-    FOR NO KEY UPDATE;
+    PERFORM FROM (
+        SELECT * FROM (
+            SELECT (finish ->> 'id')::uuid AS id FROM jsonb_array_elements(p_finishes) AS finish
+            LIMIT v_count) AS input LIMIT v_count) AS input
+    JOIN request_steps s ON s.id = input.id
+    JOIN service_requests r ON r.id = s.request_id
+    ORDER BY r.id, s.position
+    FOR NO KEY UPDATE OF r, s;
 
     RETURN QUERY
     WITH input AS (
-        -- A limit that is not known beforehand, twice: the planner expects one row instead of a hundred.
         SELECT * FROM (SELECT * FROM jsonb_to_recordset(p_finishes) AS finish(
             id UUID, token BIGINT, outcome TEXT, outputs JSONB, resources JSONB, external JSONB,
             phase TEXT, delay FLOAT8, time_limit FLOAT8, skip_reason TEXT, losses INT, uncounted INT,
