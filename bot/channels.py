@@ -11,6 +11,9 @@ A job is about one request and does what is due for it by then, so one that is a
 once. Replies go first, in the order in which they were asked for; cards after them, each at most
 once a second, so that many changes become one edit. A queue holds nothing that the database does
 not know: a death loses none of it.
+
+More may happen in a channel than one edit a second can show. So a queue holds a bounded number of
+cards and leaves off what goes beyond; once it has drawn those it asks for what has fallen behind.
 """
 
 import asyncio
@@ -29,6 +32,9 @@ from engine import Unavailable
 CARD_SECONDS: Final = 1.0
 """Shortest time between two edits of cards in one channel."""
 
+MOST_CARDS: Final = 200
+"""Cards that wait in one queue: those of some three minutes, in a tenth of a megabyte."""
+
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
 DEFAULT_RETRY_SECONDS: Final = 30.0
@@ -39,13 +45,26 @@ log = structlog.get_logger(__name__)
 
 
 class Channel:
-    """The queue of one channel, worked off by one task."""
+    """The queue of one channel, worked off by one task.
 
-    def __init__(self, name: str, *, card_seconds: float = CARD_SECONDS) -> None:
+    `draw_behind` asks for the cards of this channel that the database knows to be behind.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        draw_behind: Send,
+        *,
+        card_seconds: float = CARD_SECONDS,
+        most_cards: int = MOST_CARDS,
+    ) -> None:
         self.name = name
+        self._draw_behind = draw_behind
         self._card_seconds = card_seconds
+        self._most_cards = most_cards
         self._replies: dict[str, Send] = {}
         self._cards: dict[str, Send] = {}
+        self._left_off = False
         self._work = asyncio.Event()
         self._card_due = 0.0
         self._idle = asyncio.Event()
@@ -62,14 +81,17 @@ class Channel:
 
     def draw_soon(self, about: str, draw: Send) -> None:
         """Draw a request's card once its turn comes."""
-        self._cards.setdefault(about, draw)
+        if about in self._cards or len(self._cards) < self._most_cards:
+            self._cards.setdefault(about, draw)
+        else:
+            self._left_off = True
         self._wake()
 
     async def work(self) -> None:
         """Work the queue off; never ends by itself."""
         while True:
             await self._attempt(await self._next())
-            if not (self._replies or self._cards):
+            if not (self._replies or self._cards or self._left_off):
                 self._idle.set()
 
     def _wake(self) -> None:
@@ -81,6 +103,9 @@ class Channel:
             self._work.clear()
             if self._replies:
                 return self._replies.pop(next(iter(self._replies)))
+            if self._left_off and not self._cards:
+                self._left_off = False
+                return self._draw_behind
             wait = self._card_due - time.monotonic()
             if self._cards and wait <= 0:
                 self._card_due = time.monotonic() + self._card_seconds

@@ -47,7 +47,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.announcements import CONSUMER, SYNCED, Announcements, is_worth_telling, report_in
 from bot.app import Services
-from bot.channels import CARD_SECONDS, Channel, passes
+from bot.channels import CARD_SECONDS, MOST_CARDS, Channel, passes
 from bot.messages.card import card
 from bot.messages.directs import DIRECTS, directs
 from bot.messages.milestones import MILESTONES, milestone
@@ -104,6 +104,7 @@ class Notifier:
         services: Services,
         *,
         card_seconds: float = CARD_SECONDS,
+        most_cards: int = MOST_CARDS,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self._engine = services.engine
@@ -112,6 +113,7 @@ class Notifier:
         self._homes = services.homes
         self._announcements = Announcements(services.engine, services.client)
         self._card_seconds = card_seconds
+        self._most_cards = most_cards
         self._drain_seconds = drain_seconds
         self._channels: dict[str, Channel] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -169,6 +171,11 @@ class Notifier:
         for request_id in await self._engine.conversations_behind():
             if queue := await self._queue_of(request_id):
                 self._tell_soon(request_id, queue)
+
+    async def _draw_behind(self, channel: str) -> None:
+        """Draw what the queue of a channel has left off; the last of many is left off once more."""
+        for request_id in await self._engine.conversations_behind(channel, self._most_cards + 1):
+            self._draw_soon(request_id, channel)
 
     # A request
 
@@ -271,19 +278,18 @@ class Notifier:
         if place is None:
             return
         shown = card(view)
-        if shown.hash == place.card_hash:
-            return
-        try:
-            await self._client.chat_update(
-                channel=place.channel, ts=place.card_ts, text=shown.text, blocks=shown.blocks
-            )
-        except SlackApiError as refusal:
-            word = refusal.response.get("error")
-            if word not in LOST | GONE:
-                raise
-            log.info("card_lost", request_id=request_id, error=word)
-            await self._place(view, without=place.channel if word in LOST else None)
-            return
+        if shown.hash != place.card_hash:
+            try:
+                await self._client.chat_update(
+                    channel=place.channel, ts=place.card_ts, text=shown.text, blocks=shown.blocks
+                )
+            except SlackApiError as refusal:
+                word = refusal.response.get("error")
+                if word not in LOST | GONE:
+                    raise
+                log.info("card_lost", request_id=request_id, error=word)
+                await self._place(view, without=place.channel if word in LOST else None)
+                return
         await self._engine.keep_conversation(request_id, replace(place, card_hash=shown.hash))
 
     # Where a request is told of
@@ -336,7 +342,12 @@ class Notifier:
 
     def _channel(self, name: str) -> Channel:
         if name not in self._channels:
-            channel = Channel(name, card_seconds=self._card_seconds)
+            channel = Channel(
+                name,
+                lambda: self._draw_behind(name),
+                card_seconds=self._card_seconds,
+                most_cards=self._most_cards,
+            )
             self._channels[name] = channel
             self._own(channel.work(), f"tell {name}")
         return self._channels[name]

@@ -97,10 +97,12 @@ class TellingVerbs(Core):
         async with transaction(self._pool) as connection:
             await questions.forget(connection, question)
 
-    async def conversations_behind(self) -> list[str]:
-        """Return the requests whose cards may show less than is known."""
+    async def conversations_behind(
+        self, channel: str | None = None, limit: int = 1000
+    ) -> list[str]:
+        """Return the requests whose cards (in one channel) may show less than is known."""
         async with transaction(self._pool) as connection:
-            return await conversations.behind(connection)
+            return await conversations.behind(connection, channel, limit)
 
     async def parked_events(self, actor: Actor, limit: int = 100) -> Sequence[ParkedEvent]:
         """Return what could not be told, the oldest first."""

@@ -88,6 +88,8 @@ async def park_untold(connection: Connection, consumer: str, event_id: int, erro
     await rows.run(connection, _sql.park_untold, kept)
 
 
-async def behind(connection: Connection) -> list[str]:
-    """Return the external ids of requests whose card may show less than is known."""
-    return await rows.values(connection, _sql.conversations_behind, {})
+async def behind(connection: Connection, channel: str | None, limit: int) -> list[str]:
+    """Return the external ids of requests whose card, in any or one channel, may be behind."""
+    return await rows.values(
+        connection, _sql.conversations_behind, {"channel": channel, "limit": limit}
+    )

@@ -78,11 +78,13 @@ ON CONFLICT (consumer, event_id) DO UPDATE
 SET error = EXCLUDED.error, at = clock_timestamp(), retry_wanted = FALSE;
 
 -- name: conversations_behind
--- Requests whose card may show less than is known: those under way, and those changed since.
+-- Requests whose card (NULL: in any channel) may show less than is known: those changed since, then
+-- those under way; of each the one first that was looked at longest ago.
 SELECT r.request_id
 FROM conversations c
 JOIN service_requests r ON r.id = c.request_id
-WHERE r.updated_at >= c.updated_at
-   OR r.status IN ('submitted', 'validating', 'in_progress', 'resuming')
-ORDER BY r.created_at DESC
-LIMIT 1000;
+WHERE (c.channel = %(channel)s OR %(channel)s::text IS NULL)
+  AND (r.updated_at >= c.updated_at
+       OR r.status IN ('submitted', 'validating', 'in_progress', 'resuming'))
+ORDER BY r.updated_at >= c.updated_at DESC, c.updated_at
+LIMIT %(limit)s;

@@ -163,3 +163,24 @@ async def test_what_slack_refuses_for_good_is_parked_and_the_rest_is_told(
         assert STORY[0] not in quiet.thread(card)
         assert STORY[1] in quiet.thread(card)
         await nothing_untold(quiet.engine)
+
+
+async def test_cards_that_a_full_queue_leaves_off_are_drawn_once_it_is_empty(
+    quiet: RunningBot,
+) -> None:
+    alice = await quiet.services.identity.actor("U0ALICE000")
+    async with running(Notifier(quiet.services, card_seconds=0.05, most_cards=1)):
+        requests = [await submitted(quiet) for _ in range(5)]
+        await until_cards_say(quiet, "failed", len(requests))
+        # Replies go first: while they are held back no card has its turn.
+        quiet.twin.faults.rate_limit_next("chat.postMessage", retry_after=1)
+        for request_id in requests:
+            await quiet.engine.abort(alice, request_id, reason="too many")
+
+        await until_cards_say(quiet, "aborted", len(requests))
+
+
+async def until_cards_say(bot: RunningBot, what: str, number: int) -> None:
+    await bot.twin.until(
+        lambda: [what in text_of(card) for card in bot.twin.messages("general")] == [True] * number
+    )

@@ -1,6 +1,7 @@
 """A channel's queue: in order, held back when Slack asks for it, cards drawn once."""
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from bot.channels import Channel
+from bot.channels import MOST_CARDS, Channel
 from engine import Unavailable
 
 Send = Callable[[], Awaitable[None]]
@@ -24,14 +25,22 @@ class Answer(dict[str, Any]):
 
 
 @asynccontextmanager
-async def working(card_seconds: float = 0.0) -> AsyncIterator[Channel]:
-    channel = Channel("C0OPS", card_seconds=card_seconds)
+async def working(
+    draw_behind: Send | None = None, most_cards: int = MOST_CARDS
+) -> AsyncIterator[Channel]:
+    channel = Channel(
+        "C0OPS", draw_behind or nothing_behind, card_seconds=0.0, most_cards=most_cards
+    )
     task = asyncio.create_task(channel.work())
     try:
         yield channel
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def nothing_behind() -> None:
+    """What the database says where every card is drawn."""
 
 
 def saying(said: list[str], word: str, *refusals: Exception) -> Send:
@@ -93,6 +102,53 @@ async def test_replies_go_before_cards() -> None:
         await channel.drained()
 
     assert said == ["reply", "card"]
+
+
+async def test_a_queue_keeps_no_more_cards_than_it_may() -> None:
+    channel = Channel("C0OPS", nothing_behind)
+    asked = [weakref.ref(ask_for_a_card(channel, f"req-{number}")) for number in range(1000)]
+
+    assert sum(card() is not None for card in asked) == MOST_CARDS
+
+
+def ask_for_a_card(channel: Channel, about: str) -> Send:
+    async def draw() -> None:
+        """Nothing that anybody waits for."""
+
+    channel.draw_soon(about, draw)
+    return draw
+
+
+async def test_cards_that_a_full_queue_leaves_off_are_asked_for_once_it_is_empty() -> None:
+    behind = {f"req-{number}" for number in range(7)}
+
+    async def draw_behind() -> None:
+        for about in sorted(behind):
+            ask(about)
+
+    def ask(about: str) -> None:
+        async def draw() -> None:
+            behind.remove(about)
+
+        channel.draw_soon(about, draw)
+
+    async with working(draw_behind, most_cards=3) as channel:
+        for about in sorted(behind):
+            ask(about)
+        await channel.drained()
+
+    assert behind == set()
+
+
+async def test_nothing_is_asked_for_where_every_card_had_its_turn() -> None:
+    said: list[str] = []
+    async with working(saying(said, "asked"), most_cards=2) as channel:
+        for _ in range(3):
+            channel.draw_soon("req-1", saying(said, "one"))
+            channel.draw_soon("req-2", saying(said, "two"))
+        await channel.drained()
+
+    assert said == ["one", "two"]
 
 
 async def test_nothing_goes_out_before_the_time_that_slack_asked_for() -> None:
