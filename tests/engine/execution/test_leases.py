@@ -16,6 +16,7 @@ from engine.steps.base import Completed, StepContext, Waiting
 from engine.store import execution
 from engine.store.execution import Claim, Finish
 from engine.store.pool import transaction
+from tests.support.eventually import eventually
 from tests.support.workbench import Workbench, fail, states, step, step_of
 
 LEASE = timedelta(seconds=30)
@@ -63,6 +64,23 @@ async def test_a_stale_worker_cannot_write_after_its_step_was_taken_over(bench: 
     assert await finish(bench, completed(fresh, outputs={"from": "fresh"})) == 1
     view = await bench.view(request)
     assert (view.status, view.outputs) == ("completed", {"from": "fresh"})
+
+
+async def test_finishes_take_their_steps_in_order_however_they_come(bench: Workbench) -> None:
+    request = await bench.request([step("a"), step("b", depends_on=[])])
+    first, second = sorted(await claim(bench, "w"), key=lambda one: one.step_id)
+    one_waits = (
+        "SELECT count(*) = 1 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with transaction(bench.pool) as other:
+        await other.execute("SELECT FROM request_steps WHERE step_id = 'a' FOR UPDATE")
+        writing = asyncio.create_task(finish(bench, completed(second), completed(first)))
+        await eventually(lambda: bench.one(one_waits))
+        free = "SELECT id FROM request_steps WHERE step_id = 'b' FOR UPDATE NOWAIT"
+        assert await bench.one(free) == second.id
+    assert await writing == 2
+    assert (await bench.view(request)).status == "completed"
 
 
 async def test_a_finish_counts_once(bench: Workbench) -> None:
