@@ -65,7 +65,7 @@ async def for_field(call: Call) -> Suggestions:
         teams = await call.services.identity.teams()
         return _offered(_matching(call, (option(team, team) for team in teams)))
     if getattr(field, "options_from", None) is not None:
-        return await _fetched(call, part, field.name, entered)
+        return await _fetched(call, form, part, field.name, entered)
     return _offered(_matching(call, options(field)))
 
 
@@ -77,12 +77,15 @@ async def _entered(call: Call, meta: Meta) -> Filled:
     return kept.filled if kept else Filled()
 
 
-async def _fetched(call: Call, part: Part, name: str, entered: Filled) -> Suggestions:
+async def _fetched(call: Call, form: Form, part: Part, name: str, entered: Filled) -> Suggestions:
     """Offer what a source answers, given what earlier pages hold; or say that it is down."""
     actor, engine = await call.actor(), call.services.engine
     values = {**part.fixed, **_of_part(part, entered.values)}
+    instance_id = form.about if form.purpose in ("update", "upgrade") else None
     try:
-        found = await engine.field_options(actor, part.details, name, values)
+        found = await engine.field_options(
+            actor, part.details, name, values, instance_id=instance_id
+        )
     except Unreachable as down:
         log.warning("options_not_fetched", field=name, error=str(down))
         return {"options": [source_is_down()]}

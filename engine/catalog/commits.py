@@ -105,9 +105,10 @@ class Commits:
         name = checked_commit(commit)
         arguments = (f"--git-dir={self.folder}", "cat-file", "--batch")
         with self._started(arguments, subprocess.PIPE, None) as process, process:
+            assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
             self._running.add(process.pid)
             try:
-                yield Objects(name, process, lambda: _kill_group(process.pid))
+                yield Objects(name, process.stdin, process.stdout, lambda: _kill_group(process.pid))
             finally:
                 self._running.discard(process.pid)
                 _kill_group(process.pid)

@@ -7,11 +7,10 @@ found by its path or its hash, and a folder is looked into alone. Blocks; for on
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable, Mapping
 from functools import cache
 from threading import Timer
-from typing import Final
+from typing import IO, Final
 
 from engine.catalog.addresses import is_plain
 from engine.catalog.git_errors import MirrorBroken
@@ -28,11 +27,12 @@ class Objects:
     """The objects of a commit, answered by a `git cat-file --batch`."""
 
     def __init__(
-        self, commit: str, process: subprocess.Popen[bytes], kill: Callable[[], None]
+        self, commit: str, asked: IO[bytes], answers: IO[bytes], kill: Callable[[], None]
     ) -> None:
-        """Take the process, and what ends it when it does not answer."""
+        """Take the two ends of the process, and what ends it when it does not answer."""
         self._commit = commit
-        self._process = process
+        self._asked = asked
+        self._answers = answers
         self._kill = kill
         self.is_folder = cache(self._is_folder)
 
@@ -69,33 +69,34 @@ class Objects:
 
     def _ask(self, name: str, most: int) -> tuple[bytes, bytes | None] | None:
         """Return an object's type and content (None for more than `most` bytes); None for none."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None  # noqa: S101, PT018  (both are pipes)
         watchdog = Timer(READ_SECONDS, self._kill)
         watchdog.start()
         try:
-            stdin.write(f"{name}\n".encode())
-            stdin.flush()
-            answer = stdout.readline()
+            self._asked.write(f"{name}\n".encode())
+            self._asked.flush()
+            answer = self._answers.readline()
             header = _HEADER.fullmatch(answer)
             if header is None:
-                if not answer.endswith(b"\n"):
-                    raise _broken("git ended before it answered")
-                return None
-            left = int(header[2])
-            content = stdout.read(left) if left <= most else None
-            while content is None and left:
-                left -= len(stdout.read(min(left, _AT_ONCE)) or _gone())
-            stdout.read(1)
+                if answer.endswith(b"\n"):
+                    return None
+                raise _broken("git ended before it answered")
+            content = self._content(int(header[2]), most)
         except BrokenPipeError:
             raise _broken("git ended before it was asked") from None
         finally:
             watchdog.cancel()
         return header[1], content
 
-
-def _gone() -> bytes:
-    raise _broken("git ended before it answered")
+    def _content(self, size: int, most: int) -> bytes | None:
+        kept, left = [], size + 1  # a line feed ends it
+        while left:
+            part = self._answers.read(min(left, _AT_ONCE))
+            if not part:
+                raise _broken("git ended before it answered")
+            left -= len(part)
+            if size <= most:
+                kept.append(part)
+        return b"".join(kept)[:-1] if kept else None
 
 
 def _broken(why: str) -> MirrorBroken:

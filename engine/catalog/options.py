@@ -6,10 +6,11 @@
                                                 | down, refused, no list
                                                 +--> kept for a moment as down --> fallback, or Unreachable
 
-Url and headers are templates; they see the person, the document and the fields' values so far, the
-headers also secrets. Menus ask at every key that is typed, so an answer is kept for `cache` (half a
-minute by default), a failure for a few seconds, and equal questions at the same time make one call.
-What is kept is bounded in number, and a question in time: Slack waits for three seconds.
+Url and headers are templates; they see the person, the document, the fields' values so far and, in an
+operation, its instance; the headers also secrets. Menus ask at every key that is typed, so an answer is
+kept for `cache` (half a minute by default), a failure for a few seconds, and equal questions at the same
+time make one call. What is kept is bounded in number, and a question in time: Slack waits for three
+seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -76,6 +77,8 @@ class Asking:
     path: str | None
     fields: Sequence[BaseField]
     values: Mapping[str, Any]
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """What else templates see: of an operation its `instance`, and what its targets name of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,8 @@ def _scope(asking: Asking) -> dict[str, Any]:
     open_fields = [spec.name for spec in asking.fields if not isinstance(spec, SecretField)]
     values = {name: asking.values.get(name) for name in open_fields}
     return {
+        "instance": None,
+        **asking.beside,
         **dict.fromkeys(spec.name for spec in asking.fields),
         **values,
         "parameters": [{"name": name, "value": value} for name, value in values.items()],
@@ -186,7 +191,6 @@ def _scope(asking: Asking) -> dict[str, Any]:
         },
         "request": None,
         "catalog_item": {key: getattr(asking.document, key, None) for key in DOCUMENT_KEYS},
-        "instance": None,
         "dependencies": None,
         "components": None,
         "steps": None,
@@ -200,7 +204,7 @@ def _key(url: str, headers: Mapping[str, str], path: str | None) -> str:
 
 
 def _options(response: Response, path: str | None) -> Sequence[Option]:
-    """Return the options of an answer, each value once."""
+    """Return the options of an answer, each value once; an empty text is none."""
     failure = failure_of(response)
     if failure is not None:
         raise failure
@@ -211,7 +215,7 @@ def _options(response: Response, path: str | None) -> Sequence[Option]:
     if not isinstance(found, list):
         raise NoMatch("its answer is not a list")
     options = _OPTIONS.validate_python(tuple(found[:LARGEST_LIST]))
-    return tuple({option.text: option for option in options}.values())
+    return tuple({option.text: option for option in options if option.text.strip()}.values())
 
 
 def _reason(error: Exception) -> str:

@@ -317,6 +317,12 @@ def _element(kind: str | int, value: Any, index: int) -> Any:
             return {"name": known, "fields": fields if isinstance(fields, list) else []}
         case "steps":
             return {"name": known, "type": "unreadable"}
+        case "verification":
+            return {"type": "unreadable"}
+        case "pre_execution_checks":
+            return {"check": "unreadable"}
+        case "oneof" | "options" | "fallback":
+            return {"value": f"unreadable{index}"}
         case "required_items" | "optional_items":
             item = value.get("catalog_item") if isinstance(value, dict) else None
             readable = isinstance(item, str) and bool(item)

@@ -13,10 +13,12 @@ from engine.catalog.options import Asking, source_of
 from engine.catalog.touched import Touched, touched_instances
 from engine.catalog.value_choices import allowed_options
 from engine.facade.core import Core, named, require
+from engine.instances import lifecycle
 from engine.people.permissions import Action
 from engine.requests.bundle_forms import component_forms
 from engine.requests.parameters import narrowed, surroundings
 from engine.requests.submit import access_of
+from engine.requests.targets import seen
 from engine.results import (
     Actor,
     CatalogChange,
@@ -128,6 +130,17 @@ class CatalogVerbs(Core):
         """Return the fields of a document's form; groups stand on the presentation itself."""
         return load_presentation(details.presentation).all_fields
 
+    async def _beside(
+        self, actor: Actor, details: CatalogDetails, instance_id: str | None
+    ) -> Mapping[str, Any]:
+        """Return what sources of options see of the instance of an operation."""
+        if instance_id is None:
+            return {}
+        row = await self._transact(
+            lambda connection: lifecycle.find(connection, actor, instance_id), actor
+        )
+        return seen(row, details.targets)
+
     def narrowed(self, actor: Actor, details: CatalogDetails) -> Mapping[str, Sequence[Any]]:
         """Return the values that the limits of the person's teams leave them, by field."""
         return narrowed(actor, access_of(details.access))
@@ -138,10 +151,13 @@ class CatalogVerbs(Core):
         details: CatalogDetails,
         name: str,
         values: Mapping[str, Any] | None = None,
+        *,
+        instance_id: str | None = None,
     ) -> Sequence[Option]:
         """Return what a selection or multiselect offers the person, fetched where it says so.
 
-        `values`: what the form holds so far. Raises Unreachable where the source is down.
+        `values`: what the form holds so far; `instance_id`: the instance that an operation is for.
+        Raises Unreachable where the source is down, Denied for an instance that is not the person's.
         """
         fields = self.form_fields(details)
         spec = next(one for one in fields if one.name == name)
@@ -149,7 +165,8 @@ class CatalogVerbs(Core):
             return ()
         fetched: dict[str, Sequence[Option]] = {}
         if (source := source_of(spec)) is not None:
-            asking = Asking(actor, details.entry, details.path, fields, values or {})
+            beside = await self._beside(actor, details, instance_id)
+            asking = Asking(actor, details.entry, details.path, fields, values or {}, beside)
             fetched[name] = await self._sources.options(asking, name, source)
         around = surroundings(actor, access_of(details.access), fetched)
         return allowed_options(spec, around) or ()

@@ -24,6 +24,7 @@ from engine.requests.parameters import refuse
 from engine.requests.pinned import secret_names
 from engine.requests.sealed import opened
 from engine.requests.submit import Intake, OptionsNeeded
+from engine.requests.targets import seen
 from engine.results import (
     Actor,
     Page,
@@ -289,7 +290,8 @@ class RequestVerbs(Core):
         """Return the options by the fields' paths; InvalidInput, by field, where a source is down."""
         form, found, errors = needed.form, {}, []
         document = form.document
-        asking = Asking(actor, document, document.source_file_path, form.fields, form.given)
+        beside = seen(form.target, document.targets)
+        asking = Asking(actor, document, document.source_file_path, form.fields, form.given, beside)
         for spec in form.fields:
             if spec.name in needed.names and (source := source_of(spec)) is not None:
                 path = f"{form.prefix}{spec.name}"

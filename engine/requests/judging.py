@@ -72,6 +72,8 @@ class Form:
     given: Mapping[str, Any]
     texts: frozenset[str] = frozenset()
     prefix: str = ""
+    target: InstanceRow | None = None
+    """The instance that an operation is ordered for."""
 
 
 class OptionsNeeded(Exception):

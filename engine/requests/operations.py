@@ -145,7 +145,7 @@ class OperationOrder:
             for name, value in submission.parameters.items()
             if name not in secret or value not in (None, "")
         }
-        return (Form(self.document, fields, given, submission.texts),)
+        return (Form(self.document, fields, given, submission.texts, target=self.target),)
 
     def refuse(self, intake: Intake, submission: Submission) -> None:
         """Raise where the operation cannot be run on the instance now, with the reason."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from engine.errors import Conflict, InvalidInput
 from engine.requests.approvals import waits_for
+from engine.requests.parameters import references_in
+from engine.requests.subject import target_parameters
 from engine.results import Actor, Submission
 from engine.store import approvals, instances
 from engine.store import submission as store
@@ -50,6 +53,30 @@ def not_now(target: InstanceRow, why: str) -> Conflict:
         "Look at the instance, and try again when it is active",
         code="wrong_state",
     )
+
+
+def seen(target: InstanceRow | None, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what sources of options see of an operation's instance; `wanted`: its `targets`.
+
+    Secrets are None there: they resolve in headers alone, by their own names.
+    """
+    if target is None:
+        return {}
+    parameters = _without_secrets(target.deployment_parameters)
+    return {
+        **{name: parameters.get(name) for name in target_parameters(wanted)},
+        "instance": {
+            "id": target.instance_id,
+            "name": target.instance_name,
+            "version": target.catalog_version,
+            "outputs": _without_secrets(target.service_outputs),
+            "parameters": parameters,
+        },
+    }
+
+
+def _without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: None if [*references_in(value)] else value for name, value in values.items()}
 
 
 def confirm(target: InstanceRow, actor: Actor, submission: Submission, *, is_needed: bool) -> None:

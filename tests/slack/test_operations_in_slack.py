@@ -67,6 +67,25 @@ fulfillment:
           body: {disk: "{{ disk }}", password: "{{ password }}"}
 """
 
+TUNE = """
+kind: UpdateItem
+name: tune-database
+version: 1.0.0
+owner: platform
+description: Another profile
+targets:
+  catalog_items: [{name: database, version_range: ">=1.0.0", optional_parameters: [size]}]
+presentation:
+  fields:
+    - name: profile
+      type: selection
+      options_from:
+        url: "URL/profiles?of={{ instance.name }}&at={{ instance.version }}&size={{ size }}"
+        headers: {x-address: "{{ instance.outputs.address }}{{ instance.parameters.password }}"}
+fulfillment:
+  manual: {system: webhook, template: {url: "URL/tickets", body: {summary: "{{ profile }}"}}}
+"""
+
 UPGRADE = """
 kind: UpgradeItem
 name: database-NEXT
@@ -128,6 +147,7 @@ async def bot(
     documents = {
         "database": DATABASE,
         "grow": GROW,
+        "tune": TUNE,
         "upgrades/two": UPGRADE.replace("NEXT", "2").replace("NOW", "1"),
         "upgrades/three": UPGRADE.replace("NEXT", "3").replace("NOW", "2"),
         "shop": SHOP,
@@ -229,6 +249,23 @@ async def test_an_operation_that_is_not_eligible_is_refused_with_the_reason(
     answer = await bot.say("alice", f"upgrade {instance_id} database-3")
 
     assert "1.4.0 is outside" in answer
+
+
+async def test_the_options_of_an_operation_may_depend_on_its_service(
+    bot: RunningBot, http_server: HttpServer
+) -> None:
+    instance_id = await database(bot)
+    http_server.answer("GET", "/profiles", json=["fast", "", "safe"])
+    form = await opened(bot, f"update {instance_id} tune-database", "request_form")
+
+    found = await bot.twin.suggest("alice", form, "field_options", "", block_id="field:profile")
+    await bot.twin.submit("alice", form, {"field:profile": "fast"})
+
+    assert [option["text"]["text"] for option in found] == ["fast", "safe"]
+    assert bot.twin.errors_of(form) == {}
+    for asked in http_server.requests("GET", "/profiles"):
+        assert asked.query == {"of": "orders-db", "at": "1.4.0", "size": "small"}
+        assert asked.headers["x-address"] == "db.internal:5432"
 
 
 async def test_an_expired_trigger_leaves_a_button_to_the_same_form(bot: RunningBot) -> None:

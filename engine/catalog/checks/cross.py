@@ -346,7 +346,7 @@ def _check_switch(subject: Subject, path: Path, component: Component) -> None:
     if component.default_enabled is not None:
         message = "enabled_when and default_enabled exclude each other"
         subject.error("conflicting-keys", (*path, "default_enabled"), message, at_key=True)
-    fields = {spec.name: spec for spec in subject.document.presentation.all_fields}
+    fields = {spec.name: (place, spec) for place, spec in subject.placed}
     check_condition_names(subject, (*path, "enabled_when"), component.enabled_when, fields)
 
 

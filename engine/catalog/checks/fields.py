@@ -60,7 +60,7 @@ def _is_misspelt(subject: Subject, own: str) -> bool:
 
 def check_fields(subject: Subject, placed: Sequence[Placed]) -> None:
     """Check a list of fields, with what they say about each other."""
-    by_name = {spec.name: spec for _, spec in placed}
+    by_name = {spec.name: (path, spec) for path, spec in placed}
     subject.duplicates([(spec.name, (*path, "name")) for path, spec in placed], "field")
     for path, spec in placed:
         check_field(subject, path, spec)
@@ -82,7 +82,7 @@ def check_field(subject: Subject, path: Path, spec: f.AnyField) -> None:
 
 
 def check_condition_names(
-    subject: Subject, path: Path, condition: f.Condition, by_name: Mapping[str, f.BaseField]
+    subject: Subject, path: Path, condition: f.Condition, by_name: Mapping[str, Placed]
 ) -> None:
     """Check the fields that a condition looks at, and the values it compares them with."""
     for place, part in _comparisons(path, condition):
@@ -93,7 +93,7 @@ def check_condition_names(
             continue
         key = "value" if "value" in part.model_fields_set else "not_value"
         wanted = getattr(part, key)
-        can_be = _judge_of(other)
+        can_be = _judge_of(subject, *other)
         for value in wanted if isinstance(wanted, list) else [wanted]:
             if value is not None and not can_be(value):
                 message = f"the field {name!r} can never be {f.option_text(value)!r}"
@@ -101,7 +101,7 @@ def check_condition_names(
 
 
 def _check_condition(
-    subject: Subject, path: Path, spec: f.BaseField, by_name: Mapping[str, f.BaseField]
+    subject: Subject, path: Path, spec: f.BaseField, by_name: Mapping[str, Placed]
 ) -> None:
     assert spec.conditional is not None  # noqa: S101  (the caller looked)
     check_condition_names(subject, (*path, "conditional"), spec.conditional, by_name)
@@ -117,10 +117,11 @@ def _comparisons(path: Path, condition: f.Condition) -> Iterator[tuple[Path, f.C
         yield from _comparisons((*path, "not"), condition.not_)
 
 
-def _judge_of(spec: f.BaseField) -> Callable[[Any], bool]:
+def _judge_of(subject: Subject, path: Path, spec: f.BaseField) -> Callable[[Any], bool]:
     """Return the judgement whether a comparison with a value can ever be true."""
     if isinstance(spec, f.SelectionField | f.MultiselectField):
-        if spec.options_from is not None or getattr(spec, "allow_custom", False):
+        is_open = spec.options_from is not None or getattr(spec, "allow_custom", False)
+        if is_open or not subject.knows_options(path):
             return lambda _: True
         known = {_typed(option.value) for option in spec.choices}
         return lambda value: not isinstance(value, list | dict) and _typed(value) in known
@@ -188,7 +189,7 @@ def _check_visibility(subject: Subject, path: Path, spec: f.AnyField) -> None:
 
 
 def _check_default(subject: Subject, path: Path, spec: f.AnyField) -> None:
-    if spec.default is None or isinstance(spec, f.SecretField):
+    if spec.default is None or isinstance(spec, f.SecretField) or not subject.knows_options(path):
         return
     default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
     try:
@@ -277,6 +278,9 @@ def _choice_rules(
 def _options(subject: Subject, path: Path, options: Sequence[f.Option]) -> None:
     if not options:
         subject.error("too-short", path, "at least one option is needed")
+    for index, option in enumerate(options):
+        if not option.text.strip():
+            subject.error("too-short", (*path, index), "an option's value cannot be an empty text")
     subject.duplicates([(o.text, (*path, index)) for index, o in enumerate(options)], "option")
 
 

@@ -69,21 +69,22 @@ def _check_limits_together(subject: Subject, limits: Sequence[Limit]) -> None:
 
 
 def _check_limited_fields(subject: Subject, path: Path, limit: Limit) -> None:
-    known = {spec.name: spec for spec in subject.document.presentation.all_fields}
+    known = {spec.name: (place, spec) for place, spec in subject.placed}
     for name, values in (limit.fields or {}).items():
         place = (*path, "fields", name)
-        spec = known.get(name)
+        found, spec = known.get(name, ((), None))
         if spec is None:
             subject.unknown("unknown-field", place, "field", name, known)
         elif not values:
             subject.error("empty-limit", place, f"no value of {name!r} is left for these teams")
-        elif isinstance(spec, f.SelectionField | f.MultiselectField) and not spec.options_from:
-            for index, value in enumerate(values):
+        elif isinstance(spec, f.SelectionField | f.MultiselectField):
+            is_known = not spec.options_from and subject.knows_options(found)
+            for index, value in enumerate(values if is_known else ()):
                 if not any(same(option.value, value) for option in spec.choices):
                     texts = [option.text for option in spec.choices]
                     subject.unknown(
                         "unknown-option", (*place, index), "option", f.option_text(value), texts
                     )
-        elif not isinstance(spec, f.SelectionField | f.MultiselectField):
+        else:
             message = f"only selections can be limited, and {name!r} is a {spec.type}"
             subject.error("unknown-field", place, message, at_key=True)

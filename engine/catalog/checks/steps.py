@@ -38,6 +38,28 @@ def check_fulfillment(subject: Subject, fulfillment: Fulfillment, known: Known) 
             check_manual(subject, (*path, "manual"), down.manual, known)
         if down.automation is not None:
             _check_automation(subject, (*path, "automation"), down.automation, known)
+        _check_states(subject, path, fulfillment.automation, down.automation)
+
+
+def _check_states(
+    subject: Subject, path: Path, made: Automation | None, down: Automation | None
+) -> None:
+    """Warn of Terraform states that the decommission of a document leaves behind."""
+    taken = _states(down)
+    if any(map(has_template, taken)):  # whichever they may be
+        return
+    for state in _states(made):
+        if state not in taken:
+            message = (
+                f"no TerraformFile step here takes down the state {state!r}: what Terraform made "
+                "stays, and nobody is told"
+            )
+            subject.warn("state-left", path, message, at_key=True)
+
+
+def _states(automation: Automation | None) -> list[str]:
+    steps = automation.steps if automation else ()
+    return [step.template.state or step.name for step in steps if isinstance(step, s.TerraformStep)]
 
 
 def check_manual(subject: Subject, path: Path, manual: Any, known: Known) -> None:

@@ -119,6 +119,11 @@ class Subject:
         """Find the fields once; every theme asks for them."""
         self.placed = tuple(_placed_fields(self.document))
 
+    def knows_options(self, path: Path) -> bool:
+        """Whether all options of the field at a path could be read."""
+        keys = ("oneof", "options", "options_from")
+        return not any(self.shape.is_touched((*path, key)) for key in keys)
+
     def error(
         self,
         code: str,

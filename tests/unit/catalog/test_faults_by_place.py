@@ -251,8 +251,44 @@ def test_fields_are_not_called_unused_where_what_uses_them_cannot_be_read() -> N
                 ("unknown-key", "presentation.fields[1].max_lenght"),
             },
         ),
+        (
+            automation(
+                f"{{name: a, {GET}, verification: [{{type: http_status}}, {{type: http_stauts}},"
+                " {type: terraform_state}, 7, {type: http_probe, url: 'ftp://a.example.com'}]}"
+            ),
+            {
+                ("missing-key", "fulfillment.automation.steps[0].verification[0].expected_status"),
+                ("unknown-type", "fulfillment.automation.steps[0].verification[1].type"),
+                ("unfit-verification", "fulfillment.automation.steps[0].verification[2].type"),
+                ("wrong-type", "fulfillment.automation.steps[0].verification[3]"),
+                ("invalid-url", "fulfillment.automation.steps[0].verification[4].url"),
+            },
+        ),
+        (
+            (
+                "presentation: {fields: [{name: size, type: selection, default: c,"
+                " oneof: [a, {label: B}, a, '', [d], {valeu: e}]},"
+                " {name: disk, type: json, conditional: {field: size, value: z}}]}\n"
+                "access: {limits: [{teams: [t], fields: {size: [y]}}]}\n"
+            ),
+            {
+                ("missing-key", "presentation.fields[0].oneof[1].value"),
+                ("duplicate-name", "presentation.fields[0].oneof[2]"),
+                ("too-short", "presentation.fields[0].oneof[3]"),
+                ("wrong-type", "presentation.fields[0].oneof[4]"),
+                ("unknown-key", "presentation.fields[0].oneof[5].valeu"),
+                ("unused-field", "presentation.fields[1].name"),
+            },
+        ),
+        (
+            automation(f"{{name: a, {GET}}}", checks="[{chek: x}, {check: nothing}]"),
+            {
+                ("unknown-key", "fulfillment.automation.pre_execution_checks[0].chek"),
+                ("unknown-check", "fulfillment.automation.pre_execution_checks[1]"),
+            },
+        ),
     ],
-    ids=["steps", "fields"],
+    ids=["steps", "fields", "verifications", "options", "checks"],
 )
 def test_two_faults_of_one_part_hide_none_of_another(
     text: str, faults: set[tuple[str, str]]
@@ -273,3 +309,17 @@ def test_two_faults_of_one_part_hide_none_of_another(
 )
 def test_a_misspelt_key_that_says_the_type_is_named(text: str, place: str) -> None:
     assert found(text) == [("unknown-key", place)]
+
+
+def decommissioned(*steps: str) -> str:
+    made = "{name: net, type: TerraformFile, template: {module_source: modules/net}}"
+    return automation(made) + f"  decommission: {{automation: {{steps: [{', '.join(steps)}]}}}}\n"
+
+
+def test_a_decommission_that_leaves_terraform_s_state_is_warned_of() -> None:
+    down = "type: TerraformFile, template: {module_source: modules/net"
+    left = [("state-left", "fulfillment.decommission")]
+    assert found(decommissioned(f"{{name: a, {GET}}}")) == left
+    assert found(decommissioned(f"{{name: other, {down}}}}}")) == left
+    assert found(decommissioned(f"{{name: net, {down}}}}}")) == []
+    assert found(decommissioned(f"{{name: other, {down}, state: net}}}}")) == []
