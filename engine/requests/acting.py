@@ -21,13 +21,13 @@ async def held(connection: Connection, actor: Actor, request_id: str, action: Ac
 
 def wrong_status(row: RequestRow, verb: str, do: str) -> Conflict:
     """Return the refusal of what the request's status does not allow."""
-    return Conflict(
-        f"Request {row.request_id} cannot be {verb}",
-        f"it is {row.status.replace('_', ' ')}",
-        do,
-        request_id=row.request_id,
-        code="wrong_status",
-    )
+    return not_now(row, f"Request {row.request_id} cannot be {verb}", do)
+
+
+def not_now(row: RequestRow, what: str, do: str) -> Conflict:
+    """Return the refusal, in the words of `what`, of what the request's status does not allow."""
+    why = f"it is {row.status.replace('_', ' ')}"
+    return Conflict(what, why, do, request_id=row.request_id, code="wrong_status")
 
 
 async def audited(

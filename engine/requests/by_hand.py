@@ -73,7 +73,7 @@ async def resolve(
         return row.id
     waiting = await _step_of_people(connection, row, step)
     if waiting is None:
-        require_resumable(row)
+        require_resumable(row, Action.RESOLVE)
     meant = waiting or await failed_step(connection, row, step)
     if meant.step_type == APPROVAL:
         raise _not_approved(row, meant)

@@ -178,6 +178,7 @@ def _meant(row: RequestRow, listed: Sequence[ApprovalRow], step: str | None) -> 
     raise Conflict(
         f"Request {row.request_id} waits for no approval",
         _why_not_waiting(row, listed),
+        "Nothing is to be decided now",
         request_id=row.request_id,
         code="not_waiting",
     )

@@ -40,7 +40,8 @@ async def cancel(connection: Connection, actor: Actor, request_id: str) -> UUID:
     """Cancel a request of which nothing was begun; Conflict where something was."""
     row = await held(connection, actor, request_id, Action.CANCEL)
     if row.status not in CANCELLABLE:
-        raise wrong_status(row, "cancelled", "It has ended")
+        do = "Abort it instead" if row.status in ABORTABLE else "It has ended"
+        raise wrong_status(row, "cancelled", do)
     if row.touched:
         raise Conflict(
             f"Request {row.request_id} cannot be cancelled",
@@ -72,7 +73,8 @@ async def abort(
     """
     row = await held(connection, actor, request_id, Action.ABORT)
     if row.status not in ABORTABLE:
-        raise wrong_status(row, "aborted", "Only one that runs or has failed can be")
+        do = "Cancel it instead" if row.status in CANCELLABLE else "It has ended"
+        raise wrong_status(row, "aborted", do)
     if reason:
         reason = (await redactor_of(connection, cipher, row)).text(reason)
     system = _manual_system(row)

@@ -25,7 +25,7 @@ from engine.errors import Conflict, ConstraintViolated, InvalidInput, NotFound, 
 from engine.people.permissions import Action, Denied, may, refusal
 from engine.requests import approvals as rules
 from engine.requests import begin, windows
-from engine.requests.acting import audited, held, wrong_status
+from engine.requests.acting import audited, held, not_now
 from engine.requests.approvals import Rule
 from engine.requests.changes import Changed, Changes, judge_changes
 from engine.requests.judging import Intake
@@ -42,6 +42,15 @@ APPROVAL: Final = "approval"
 
 OVERTAKEN: Final = "overtaken"
 """The code of the refusal of a request whose instance another one has changed since."""
+
+
+NEEDS_FAILURE: Final[Mapping[Action, str]] = {
+    Action.RESUME: "Request {} cannot be resumed",
+    Action.RETRY: "No step of request {} can be tried again",
+    Action.SKIP: "No step of request {} can be skipped",
+    Action.RESOLVE: "No step of request {} can be resolved by hand",
+}
+"""What is refused where the request has not failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +114,25 @@ async def resumable(
 ) -> RequestRow:
     """Return the failed request that the person may do this to, held; Conflict for others."""
     row = await held(connection, actor, request_id, action)
-    require_resumable(row)
+    require_resumable(row, action)
     return row
 
 
-def require_resumable(row: RequestRow) -> None:
+def require_resumable(row: RequestRow, action: Action) -> None:
     """Raise Conflict unless the request has failed and may still go on."""
     if row.status != "failed":
-        raise wrong_status(row, "resumed", "Only a failed one can be")
+        refused = NEEDS_FAILURE[action].format(row.request_id)
+        raise not_now(row, refused, _what_can_be_done(row))
     if row.overtaken:
         raise _overtaken(row)
+    if row.gone:
+        raise _incomplete(row)
+
+
+def _what_can_be_done(row: RequestRow) -> str:
+    if row.status in ("completed", "cancelled", "aborted"):
+        return "It has ended; clone it to ask for the same again"
+    return "Only a failed one can be"
 
 
 def _overtaken(row: RequestRow) -> Conflict:
@@ -267,15 +285,21 @@ async def go_on(connection: Connection, row: RequestRow, seconds: float | None) 
 
 async def _require_members(connection: Connection, row: RequestRow) -> None:
     """Raise Conflict where a member was decommissioned alone: steps that go on may build on it."""
-    gone = await requests.hold_members(connection, row.id) if row.request_type == "create" else ()
-    if gone:
-        raise Conflict(
-            f"Request {row.request_id} cannot be resumed",
-            "; ".join(gone),
-            "Abort it, and request anew what is still needed",
-            request_id=row.request_id,
-            code=OVERTAKEN,
-        )
+    if row.request_type == "create":
+        await requests.hold_members(connection, row.id)
+        now = await requests.request_row(connection, row.id)
+        if now is not None and now.gone:
+            raise _incomplete(now)
+
+
+def _incomplete(row: RequestRow) -> Conflict:
+    return Conflict(
+        f"Request {row.request_id} cannot be resumed",
+        "; ".join(row.gone),
+        "Abort it, and request anew what is still needed",
+        request_id=row.request_id,
+        code=OVERTAKEN,
+    )
 
 
 async def drop_step_tickets(connection: Connection, row: RequestRow, steps: list[StepRow]) -> None:

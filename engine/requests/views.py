@@ -245,7 +245,7 @@ def _view(
         instance_name=row.instance_name,
         outputs=with_dots(outputs) if row.status == "completed" else None,
         tickets=tickets_of[None],
-        can_resume=row.status == "failed" and not row.overtaken,
+        can_resume=row.status == "failed" and not row.overtaken and not row.gone,
         can_abort=row.status in ABORTABLE,
         can_cancel=row.status in CANCELLABLE and not row.touched,
         reason=_reason(row),
@@ -271,10 +271,14 @@ def _as_asked(
     if components and COMPONENTS in asked:
         given = asked[COMPONENTS]
         asked[COMPONENTS] = {
-            name: _ordered(given[name], [one.removeprefix(f"{name}.") for one in order])
+            name: _ordered(given[name], _own(order, f"{name}."))
             for name in _ordered(given, components)
         }
     return asked
+
+
+def _own(order: Iterable[str], prefix: str) -> list[str]:
+    return [name.removeprefix(prefix) for name in order if name.startswith(prefix)]
 
 
 def _ordered(values: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
@@ -283,9 +287,13 @@ def _ordered(values: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
 
 
 def _reason(row: RequestRow) -> str | None:
-    if row.status == "failed" and row.overtaken and not row.reason:
-        return "Another request was made for the instance since; this one cannot be resumed."
-    return row.reason
+    """Return why the request is as it is; of one that failed and cannot go on, why not, too."""
+    final = None
+    if row.status == "failed" and row.overtaken:
+        final = "Another request was made for the instance since; this one cannot be resumed."
+    elif row.status == "failed" and row.gone:
+        final = f"It cannot be resumed: {'; '.join(row.gone)}."
+    return " ".join(filter(None, (row.reason, final))) or None
 
 
 def _outputs(steps: Sequence[StepRow]) -> dict[str, Any]:

@@ -55,6 +55,9 @@ class RequestRow:
     catalog_commit: str | None
     document_owner: str
     overtaken: bool
+    """Another request was started on its instance since, or waits for its approval."""
+    gone: Sequence[str]
+    """In words, what a failed create made that was taken down since."""
     touched: bool
     gate: str | None
     stands: Literal["approval", "scheduled"] | None
@@ -179,9 +182,9 @@ async def change_status(connection: Connection, request_id: UUID, status: str) -
     await value(connection, _sql.change_status, {"id": request_id, "status": status})
 
 
-async def hold_members(connection: Connection, request_id: UUID) -> list[str]:
-    """Take what a create makes until the end; return in words which of it is taken down meanwhile."""
-    return await values(connection, _sql.hold_members, {"request_id": request_id})
+async def hold_members(connection: Connection, request_id: UUID) -> None:
+    """Take the instances that a create makes, until the transaction ends."""
+    await values(connection, _sql.hold_members, {"request_id": request_id})
 
 
 async def set_reason(connection: Connection, request_id: UUID, reason: str | None) -> None:

@@ -52,7 +52,15 @@ SELECT r.id, r.request_id, r.request_type, r.status, coalesce(r.title, '') AS ti
            SELECT FROM service_requests later
            WHERE later.subject_instance_id = r.subject_instance_id
              AND later.created_at > r.created_at AND later.id <> r.id
+             AND (later.instance_state_before IS NOT NULL OR later.status = 'submitted')
        ) AS overtaken,
+       CASE WHEN r.status = 'failed' AND r.request_type = 'create' THEN ARRAY(
+           SELECT made.instance_name || ' (' || made.instance_id || ') is ' || made.instance_state
+           FROM service_instances made
+           WHERE made.creation_request_id = r.id
+             AND made.instance_state IN ('decommissioning', 'decommissioned')
+           ORDER BY made.id
+       ) ELSE '{}' END AS gone,
        EXISTS (
            SELECT FROM request_steps s WHERE s.request_id = r.id AND s.attempt_count > 0
        ) OR EXISTS (
@@ -217,7 +225,8 @@ WITH due AS (
     WHERE r.requester_user_id = %(user_id)s AND r.status = 'failed'
       AND NOT EXISTS (SELECT FROM service_requests later
                       WHERE later.subject_instance_id = r.subject_instance_id
-                        AND later.created_at > r.created_at AND later.id <> r.id)
+                        AND later.created_at > r.created_at AND later.id <> r.id
+                        AND (later.instance_state_before IS NOT NULL OR later.status = 'submitted'))
 ), first AS (
     SELECT DISTINCT ON (request_id) request_id, waits_for FROM due ORDER BY request_id, rank
 )
@@ -255,12 +264,5 @@ WHERE r.id = %(request_id)s AND d.dependency_name IS NOT NULL AND m.component_na
                     AND other.member_instance_id = provider.id);
 
 -- name: hold_members
--- Take the instances that a create makes, and return those that are no part of a bundle any more, in words.
-WITH held AS (
-    SELECT instance_name, instance_id, instance_state FROM service_instances
-    WHERE creation_request_id = %(request_id)s
-    ORDER BY id
-    FOR NO KEY UPDATE
-)
-SELECT instance_name || ' (' || instance_id || ') is ' || instance_state FROM held
-WHERE instance_state IN ('decommissioning', 'decommissioned');
+-- Take the instances that a create makes.
+SELECT id FROM service_instances WHERE creation_request_id = %(request_id)s ORDER BY id FOR NO KEY UPDATE;

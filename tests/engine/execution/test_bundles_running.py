@@ -353,7 +353,9 @@ async def test_a_bundle_is_not_resumed_without_a_member_that_was_decommissioned_
     with pytest.raises(Conflict, match=rf"\({db}\) is decommissioned"):
         await bench.engine.resume(ALICE, failed.request_id)
 
-    assert (await bench.view(failed)).status == "failed"
+    now = await bench.view(failed)
+    assert (now.status, now.can_resume) == ("failed", False)
+    assert f"({db}) is decommissioned" in (now.reason or "")
     assert (await bench.engine.abort(ALICE, failed.request_id)).status == "aborted"
     assert (await members(bench))["db"]["state"] == "decommissioned"
 

@@ -375,6 +375,29 @@ async def test_a_failed_request_gives_way_to_a_newer_one(bench: Workbench) -> No
         await bench.engine.resume(ALICE, first.request_id)
 
 
+async def test_a_newer_request_that_was_never_started_closes_nothing(bench: Workbench) -> None:
+    id_ = await instance(bench)
+    await add_operation(
+        bench.connection, "update", "grow", [TARGET], fulfillment=automation([HTTP])
+    )
+    first = await operate(bench, id_)
+    await bench.one(
+        "SELECT update_request_status(id, 'failed') FROM service_requests WHERE request_id = %s",
+        first.request_id,
+    )
+    approval = {"approvers": [{"user": "U5"}]}
+    await add_operation(
+        bench.connection, "update", "shrink", [TARGET], fulfillment=automation([HTTP]),
+        approval=approval,
+    )  # fmt: skip
+    second = await operate(bench, id_, "shrink")
+    assert second.status == "submitted"
+    assert not (await bench.view(first)).can_resume
+    await bench.engine.cancel(ALICE, second.request_id)
+    assert (await bench.view(first)).can_resume
+    assert (await bench.engine.resume(ALICE, first.request_id)).status == "in_progress"
+
+
 async def test_an_operation_that_leaves_the_catalog_goes_on_and_takes_no_new_request(
     bench: Workbench,
 ) -> None:
