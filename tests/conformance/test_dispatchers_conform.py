@@ -6,8 +6,11 @@ Workers are processes of their own, with short leases.
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,8 +24,19 @@ from engine import RequestView, Submission
 from engine.requests import submit, views
 from engine.requests.submit import Intake
 from engine.secrets import Cipher
-from engine.store.pool import Connection, Pool, transaction
+from engine.store.embedded import EmbeddedServer
+from engine.store.migrate import migrate
+from engine.store.pool import (
+    Connection,
+    Pool,
+    close_pool,
+    connect,
+    new_pool,
+    open_pool,
+    transaction,
+)
 from tests.support.conformance_worker import TRACES
+from tests.support.cut_line import line_to
 from tests.support.encryption import KEY
 from tests.support.engines import ALICE, add_item, automation, config, rows_of
 from tests.support.eventually import eventually
@@ -32,7 +46,9 @@ LEASE = 3.0
 SLOTS = 4
 
 Worker = asyncio.subprocess.Process
-Start = Callable[[], Awaitable[Worker]]
+Reborn = Callable[[], Awaitable[None]]
+Start = Callable[..., Awaitable[Worker]]
+"""`dsn`: by which way it reaches the database; `clock`: seconds by which its clock is wrong."""
 
 
 @dataclass
@@ -113,16 +129,51 @@ async def cluster(
 ) -> AsyncIterator[Cluster]:
     await connection.execute(TRACES.encode())
     async with AsyncExitStack() as stack:
+        yield Cluster(
+            pool, connection, tmp_path, dsn, _starter(stack, dsn, tmp_path, request.param)
+        )
 
-        async def start() -> Worker:
-            return await stack.enter_async_context(_worker(dsn, tmp_path, request.param))
 
-        yield Cluster(pool, connection, tmp_path, dsn, start)
+@pytest.fixture(params=["apscheduler", "procrastinate"])
+async def mortal_cluster(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[tuple[Cluster, Reborn]]:
+    """A cluster on a server of its own; calling what comes with it kills the server and starts it."""
+    folder = Path(tempfile.mkdtemp(prefix="pao-conform-"))
+    server = EmbeddedServer(folder)
+    dsn = await asyncio.to_thread(server.start)
+    await migrate(dsn)
+    pool = new_pool(dsn, max_size=4)
+    await open_pool(pool)
+    connection = await connect(dsn, "test")
+    await connection.execute(TRACES.encode())
+    try:
+        async with AsyncExitStack() as stack:
+            start = _starter(stack, dsn, tmp_path, request.param)
+
+            async def reborn() -> None:
+                pid = (folder / "postgres/data/postmaster.pid").read_text().splitlines()[0]
+                os.kill(int(pid), signal.SIGKILL)
+                await asyncio.to_thread(server.start)
+
+            yield Cluster(pool, connection, tmp_path, dsn, start), reborn
+    finally:
+        await connection.close()
+        await close_pool(pool)
+        await asyncio.to_thread(server.stop)
+        shutil.rmtree(folder)
+
+
+def _starter(stack: AsyncExitStack, dsn: str, data_dir: Path, dispatcher: str) -> Start:
+    async def start(*, dsn: str = dsn, clock: float = 0.0) -> Worker:
+        return await stack.enter_async_context(_worker(dsn, data_dir, dispatcher, clock))
+
+    return start
 
 
 @asynccontextmanager
-async def _worker(dsn: str, data_dir: Path, dispatcher: str) -> AsyncIterator[Worker]:
-    arguments = (dsn, str(data_dir), dispatcher, str(LEASE), str(SLOTS))
+async def _worker(dsn: str, data_dir: Path, dispatcher: str, clock: float) -> AsyncIterator[Worker]:
+    arguments = (dsn, str(data_dir), dispatcher, str(LEASE), str(SLOTS), str(clock))
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -212,6 +263,79 @@ async def test_a_frozen_worker_is_fenced_out(cluster: Cluster) -> None:
     assert set((await cluster.completions()).values()) == {1}
     outputs = "SELECT outputs->>'worker' FROM request_steps WHERE step_name = 'a'"
     assert await rows_of(cluster.connection, outputs) == [str(second.pid)]
+
+
+async def test_a_worker_that_is_cut_off_is_fenced_out(cluster: Cluster) -> None:
+    await cluster.shut("a")
+    request = await cluster.request("item", {"a": []})
+    with tempfile.TemporaryDirectory(prefix="pao-line-") as folder:
+        async with line_to(cluster.dsn, Path(folder)) as line:
+            distant = await cluster.start(dsn=line.dsn)
+            assert await cluster.begun("a") == distant.pid
+            line.cut()
+            second = await cluster.start()
+            assert await cluster.begun("a", times=2) == second.pid
+            await cluster.open("a")
+            await cluster.completed(request)
+            line.mend()
+            later = [await cluster.request(f"later-{n}", DIAMOND) for n in range(5)]
+            await cluster.completed(*later)
+
+            distant.send_signal(signal.SIGTERM)
+            assert await distant.wait() == 0
+    assert set((await cluster.completions()).values()) == {1}
+    outputs = "SELECT outputs->>'worker' FROM request_steps WHERE step_name = 'a' AND request_id ="
+    outputs += " (SELECT id FROM service_requests WHERE request_id = %s)"
+    assert await rows_of(cluster.connection, outputs, request.request_id) == [str(second.pid)]
+
+
+@pytest.mark.parametrize("clock", [-3600.0, 3600.0])
+async def test_a_clock_that_is_an_hour_wrong_does_no_harm(cluster: Cluster, clock: float) -> None:
+    await cluster.shut("x")
+    held = await cluster.request("held", {"x": []})
+    wrong = await cluster.start(clock=clock)
+    assert await cluster.begun("x") == wrong.pid
+    right = await cluster.start()
+    requests = [await cluster.request(f"item-{n}", DIAMOND) for n in range(10)]
+    await cluster.completed(*requests)
+    renewed = "SELECT lease_expires_at > clock_timestamp() FROM request_steps WHERE step_name = 'x'"
+    assert await rows_of(cluster.connection, renewed) == [True]
+    right.kill()
+    wrong.kill()
+    third = await cluster.start(clock=clock)
+
+    assert await cluster.begun("x", times=2) == third.pid
+    await cluster.open("x")
+    await cluster.completed(held)
+
+    assert set((await cluster.completions()).values()) == {1}
+    assert await _out_of_order(cluster) == []
+    lost = (
+        "SELECT DISTINCT s.step_name FROM step_attempts a JOIN request_steps s ON s.id = a.step_id"
+    )
+    assert set(await rows_of(cluster.connection, lost + " WHERE a.status = 'failed'")) == {"x"}
+
+
+async def test_a_database_that_is_killed_and_started_again_loses_nothing(
+    mortal_cluster: tuple[Cluster, Reborn],
+) -> None:
+    cluster, reborn = mortal_cluster
+    await cluster.shut("c")
+    requests = [await cluster.request(f"item-{n}", DIAMOND) for n in range(6)]
+    workers = await asyncio.gather(cluster.start(), cluster.start())
+    await cluster.begun("c")
+
+    await reborn()
+    cluster.connection = await connect(cluster.dsn, "test")
+
+    await cluster.open("c")
+    await cluster.completed(*requests)
+    assert set((await cluster.completions()).values()) == {1}
+    assert await _out_of_order(cluster) == []
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+        assert await worker.wait() == 0
+    await cluster.connection.close()
 
 
 async def test_a_worker_that_is_told_to_end_finishes_what_runs_and_claims_no_more(

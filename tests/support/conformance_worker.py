@@ -1,10 +1,11 @@
 """A worker process for the conformance suite: a real dispatcher, and a step type that leaves traces.
 
-    python -m tests.support.conformance_worker DSN DATA_DIR DISPATCHER LEASE_SECONDS SLOTS
+    python -m tests.support.conformance_worker DSN DATA_DIR DISPATCHER LEASE_SECONDS SLOTS CLOCK_SECONDS
 
 A `Traced` step writes when it begins and ends into the table `traces` (by connections of its own, so
 that nothing of the engine's is asked for them), waits there for as long as its name is in `gates`,
-and runs at most once at a time if the engine keeps its word. Ends at SIGTERM with 0.
+and runs at most once at a time if the engine keeps its word. CLOCK_SECONDS is by how much the
+process's clock is wrong. Ends at SIGTERM with 0.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+import procrastinate  # noqa: F401 (before its clock is shifted; the engine imports it late)
 from pydantic import BaseModel
 
 from engine.dispatch.base import Dispatcher
@@ -28,6 +30,7 @@ from engine.store.pool import close_pool, connect, new_pool, open_pool
 from tests.support.encryption import KEY
 from tests.support.engines import config
 from tests.support.workbench import Anything
+from tests.support.wrong_clock import shift_clock
 
 TRACES = """
 CREATE TABLE traces (id bigserial PRIMARY KEY, worker int NOT NULL, request text NOT NULL,
@@ -120,5 +123,7 @@ async def _tell_ending(dsn: str) -> None:
 
 
 if __name__ == "__main__":
-    dsn_, data_dir_, dispatcher_, lease_, slots_ = sys.argv[1:]
+    dsn_, data_dir_, dispatcher_, lease_, slots_, clock_ = sys.argv[1:]
+    if float(clock_):
+        shift_clock(timedelta(seconds=float(clock_)))
     asyncio.run(main(dsn_, Path(data_dir_), dispatcher_, float(lease_), int(slots_)))
