@@ -118,7 +118,9 @@ BEGIN
             FROM own JOIN request_steps dependent
                 ON dependent.request_id = own.request_id AND own.step_id = ANY (dependent.depends_on)
             WHERE own.outcome IN ('completed', 'skipped')
-            GROUP BY dependent.id
+            GROUP BY dependent.request_id, dependent.position, dependent.id
+            -- Due in this order: what is claimed together is of few requests, each of which is read once.
+            ORDER BY dependent.request_id, dependent.position
         ) AS ended
         WHERE s.id = ended.id AND (s.status = 'pending') IS TRUE AND s.id NOT IN (SELECT id FROM skipped)
         RETURNING s.id
