@@ -103,6 +103,15 @@ WHERE r.request_type = 'create' AND NOT EXISTS (
   AND si.instance_state <> CASE r.status WHEN 'completed' THEN 'active' WHEN 'failed' THEN 'failed'
       WHEN 'aborted' THEN 'failed' WHEN 'cancelled' THEN 'decommissioned' ELSE 'provisioning' END
 UNION ALL
+SELECT 'an instance is stuck: nothing will move it on from ' || si.instance_state || ' ' || si.instance_id
+FROM service_instances si
+WHERE si.instance_state IN ('provisioning', 'updating', 'decommissioning') AND NOT EXISTS (
+    SELECT FROM service_requests r
+    WHERE r.status IN ('submitted', 'validating', 'in_progress', 'resuming')
+      AND r.subject_instance_id IN (
+          SELECT si.id UNION ALL SELECT m.bundle_instance_id FROM bundle_instance_members m
+          WHERE m.member_instance_id = si.id))
+UNION ALL
 SELECT 'a component is done and its member is not active: ' || m.component_name
 FROM service_requests r
 JOIN bundle_instance_members m ON m.bundle_instance_id = r.subject_instance_id

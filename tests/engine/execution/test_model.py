@@ -1,8 +1,10 @@
 """The state machines of requests and steps, under random commands, completions, deaths and take-overs.
 
 A worker here is a list of claims. It may write what became of a claim, write it twice, write it long
-after the step was taken over, or die and say nothing. People command meanwhile. After every move the
-tables must be in order (tests/support/invariants.py), and from every state everything comes to an end.
+after the step was taken over, or die and say nothing. People command meanwhile: the request that was
+ordered last, which may be a copy of the one before, or the decommission of what that made. After every
+move the tables must be in order (tests/support/invariants.py), and from every state everything comes
+to an end.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Awaitable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -27,11 +29,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from engine import Actor, Conflict, Forbidden, InvalidInput, NotFound, RequestView
+from engine import Actor, Conflict, Forbidden, InvalidInput, NotFound, RequestView, Submission
 from engine.execution.finish import write_finishes
+from engine.requests import submit, views
+from engine.requests.submit import Intake
+from engine.secrets import Cipher
 from engine.store import execution
 from engine.store.execution import Claim, Finish
 from engine.store.pool import close_pool, connect, new_pool, open_pool, transaction
+from tests.support.encryption import KEY
 from tests.support.engines import ADMIN, ALICE, automation
 from tests.support.invariants import violations
 from tests.support.workbench import FINAL, Workbench, step, workbench
@@ -57,10 +63,12 @@ APPROVALS = st.sampled_from(
 )
 TERRAFORM = {"type": "TerraformFile", "template": {"module_source": "modules/x"}}
 ROUNDS = 60
+MOST_REQUESTS = 3
+ENDED_STEPS = {"completed", "failed", "skipped", "pending"}
 
 
 class Requests(RuleBasedStateMachine):
-    """One request of a small graph, its workers and its people."""
+    """A few requests of a small graph, one after the other, their workers and their people."""
 
     bench: Workbench
     runner: asyncio.Runner
@@ -87,16 +95,19 @@ class Requests(RuleBasedStateMachine):
         fulfillment = automation(steps, **more)
         if has_rollback:
             fulfillment["rollback"] = {"steps": [step("undo")]}
-        self.names = list(graph)
         self.held: dict[str, list[Claim]] = defaultdict(list)
-        self.request = self.do(
-            self.bench.request(
-                item=f"item-{next(NUMBERS)}",
-                fulfillment=fulfillment,
-                columns={"approval": approval} if approval else None,
+        self.ids: list[UUID] = []
+        self.requests: list[RequestView] = []
+        self.item = f"item-{next(NUMBERS)}"
+        self._take_in(
+            self.do(
+                self.bench.request(
+                    item=self.item,
+                    fulfillment=fulfillment,
+                    columns={"approval": approval} if approval else None,
+                )
             )
         )
-        self.id: UUID = self.do(self.bench.engine._internal_id(self.request.request_id))
 
     # Workers
 
@@ -129,14 +140,43 @@ class Requests(RuleBasedStateMachine):
     def take_over(self) -> None:
         self.do(self._take_over())
 
+    @rule(rarely=st.integers(0, 7))
+    def pause(self, rarely: int) -> None:
+        if not rarely:
+            self.do(self.bench.engine.pause(ADMIN))
+
+    @rule()
+    def unpause(self) -> None:
+        self.do(self.bench.engine.unpause(ADMIN))
+
     # Time and people
+
+    @rule()
+    def clone(self) -> None:
+        if len(self.ids) < MOST_REQUESTS:
+            copy = self.do(self.bench.engine.clone(ALICE, self.request.request_id))
+            if copy.instance is None:
+                self.order(Submission(copy.parameters, item=self.item, team=copy.team))
+
+    @rule()
+    def decommission(self) -> None:
+        view = self.do(self.bench.view(self.request))
+        if len(self.ids) < MOST_REQUESTS and view.instance_id is not None:
+            self.order(
+                Submission(
+                    {},
+                    request_type="decommission",
+                    instance=view.instance_id,
+                    confirmation=view.instance_name,
+                )
+            )
 
     @rule()
     def take_too_long(self) -> None:
         self.do(
             self._execute(
                 "UPDATE service_requests SET timeout_at = clock_timestamp() - interval '1 s'"
-                " WHERE id = %s AND status = 'in_progress' AND timeout_at IS NOT NULL"
+                " WHERE id = ANY (%s) AND status = 'in_progress' AND timeout_at IS NOT NULL"
             )
         )
         self.do(self.bench.reap())
@@ -156,10 +196,15 @@ class Requests(RuleBasedStateMachine):
         name = self.names[index % len(self.names)]
         self.command(self.bench.engine.resolve(ALICE, self.request.request_id, name))
 
-    @rule(size=st.sampled_from([None, "small", "large"]))
-    def resume(self, size: str | None) -> None:
+    @rule(size=st.sampled_from([None, "small", "large"]), unverified=st.booleans())
+    def resume(self, size: str | None, *, unverified: bool) -> None:
         changes = {} if size is None else {"size": size}
-        self.command(self.bench.engine.resume(ALICE, self.request.request_id, changes))
+        who = ADMIN if unverified else ALICE
+        self.command(
+            self.bench.engine.resume(
+                who, self.request.request_id, changes, skip_verification=unverified
+            )
+        )
 
     @rule(who=st.sampled_from([CAROL, DAVE]))
     def approve(self, who: Actor) -> None:
@@ -173,7 +218,7 @@ class Requests(RuleBasedStateMachine):
     @rule(rarely=st.integers(0, 3))
     def wait_too_long_for_approval(self, rarely: int) -> None:
         if not rarely:
-            late = "UPDATE approvals SET expires_at = requested_at WHERE request_id = %s"
+            late = "UPDATE approvals SET expires_at = requested_at WHERE request_id = ANY (%s)"
             self.do(self._execute(late))
             self.do(self.bench.look_at_gates())
 
@@ -186,7 +231,9 @@ class Requests(RuleBasedStateMachine):
     def a_look_dies(self) -> None:
         """Another took the gate and was never heard of again."""
         self.do(
-            self._execute("UPDATE service_requests SET gate_token = gate_token + 1 WHERE id = %s")
+            self._execute(
+                "UPDATE service_requests SET gate_token = gate_token + 1 WHERE id = ANY (%s)"
+            )
         )
 
     @rule(rarely=st.integers(0, 3))
@@ -194,10 +241,14 @@ class Requests(RuleBasedStateMachine):
         if not rarely:
             self.command(self.bench.engine.cancel(ALICE, self.request.request_id))
 
-    @precondition(lambda self: any(self.held.values()))
-    @rule(destroy=st.booleans())
-    def abort(self, *, destroy: bool) -> None:
-        self.command(self.bench.engine.abort(ALICE, self.request.request_id, destroy=destroy))
+    @rule(rarely=st.integers(0, 2), destroy=st.booleans(), completion=st.booleans())
+    def abort(self, rarely: int, *, destroy: bool, completion: bool) -> None:
+        if not rarely:
+            self.command(
+                self.bench.engine.abort(
+                    ALICE, self.request.request_id, destroy=destroy, completion=completion
+                )
+            )
 
     @rule()
     def make_and_follow_tickets(self) -> None:
@@ -207,17 +258,18 @@ class Requests(RuleBasedStateMachine):
 
     @invariant()
     def the_tables_are_in_order(self) -> None:
-        if hasattr(self, "id"):
+        if hasattr(self, "ids"):
             assert self.do(violations(self.bench.connection)) == []
 
     def teardown(self) -> None:
         """Whatever was left: once workers do their work, the request comes to an end."""
-        if not hasattr(self, "id"):
+        if not hasattr(self, "ids"):
             return
+        self.unpause()
         self.bench.check.script = [None]
         for _ in range(ROUNDS):
-            for who in (CAROL, DAVE):
-                self.command(self.bench.engine.approve(who, self.request.request_id))
+            for request, who in itertools.product(self.requests, (CAROL, DAVE)):
+                self.command(self.bench.engine.approve(who, request.request_id))
             self.do(self.bench.look_at_gates())
             self.do(self._take_over())
             claims = self.do(self._claim("last", 10))
@@ -229,12 +281,36 @@ class Requests(RuleBasedStateMachine):
             ]
             assert len(self.do(write_finishes(self.bench.pool, finishes))) == len(claims)
             self.the_tables_are_in_order()
-        view: RequestView = self.do(self.bench.view(self.request))
-        assert view.status in FINAL
-        assert {one.status for one in view.steps} <= {"completed", "failed", "skipped", "pending"}
-        assert view.status != "failed" or view.can_resume
+        views = [self.do(self.bench.view(request)) for request in self.requests]
+        for at, view in enumerate(views):
+            assert view.status in FINAL
+            assert {one.status for one in view.steps} <= ENDED_STEPS
+            if view.status == "failed":
+                later = {one.instance_id for one in views[at + 1 :]}
+                assert view.can_resume or view.instance_id in later
 
     # How it is done
+
+    @property
+    def request(self) -> RequestView:
+        """The request that was ordered last."""
+        return self.requests[-1]
+
+    def order(self, wanted: Submission) -> None:
+        """Order something more; that may be refused in words."""
+        with suppress(Conflict, InvalidInput, Forbidden, NotFound):
+            self._take_in(self.do(self._submitted(wanted)))
+
+    def _take_in(self, request: RequestView) -> None:
+        self.requests.append(request)
+        self.ids.append(self.do(self.bench.engine._internal_id(request.request_id)))
+        self.names = [one.step_id for one in request.steps]
+
+    async def _submitted(self, wanted: Submission) -> RequestView:
+        intake = Intake(self.bench.config, Cipher([KEY]), frozenset({"Scripted", "TerraformFile"}))
+        async with transaction(self.bench.pool) as connection:
+            request_id = await submit.submit(connection, intake, ALICE, wanted)
+            return await views.view(connection, request_id)
 
     def do(self, work: Awaitable[T]) -> T:
         async def awaited() -> T:
@@ -250,15 +326,20 @@ class Requests(RuleBasedStateMachine):
             return
 
     async def _claim(self, worker: str, limit: int) -> list[Claim]:
+        lease = self.bench.config.lease
         async with transaction(self.bench.pool) as connection:
-            return await execution.claim(
-                connection, worker, limit=limit, lease=self.bench.config.lease, request_id=self.id
-            )
+            return [
+                one
+                for id_ in self.ids
+                for one in await execution.claim(
+                    connection, worker, limit=limit, lease=lease, request_id=id_
+                )
+            ]
 
     async def _take_over(self) -> None:
         await self._execute(
             "UPDATE request_steps SET lease_expires_at = clock_timestamp() - interval '1 s'"
-            " WHERE request_id = %s AND lease_owner IS NOT NULL"
+            " WHERE request_id = ANY (%s) AND lease_owner IS NOT NULL"
         )
         await self.bench.reap()
 
@@ -269,7 +350,7 @@ class Requests(RuleBasedStateMachine):
         return bool(await self.bench.one(query, one.lease_token, one.id))
 
     async def _execute(self, statement: str) -> None:
-        await self.bench.connection.execute(statement.encode(), (self.id,))
+        await self.bench.connection.execute(statement.encode(), (self.ids,))
 
 
 def _finish(one: Claim, outcome: Any, phase: Any) -> Finish:
