@@ -1,6 +1,6 @@
 """Tickets as items of the outbox: written with the change that calls for them, made later.
 
-What the ticket says is put together when it is made (engine/execution/tickets.py), from the state
+What the ticket says is put together when it is made (engine/execution/ticket_drafts.py), from the state
 of that moment. The key makes sure that there is one ticket for one cause.
 """
 
