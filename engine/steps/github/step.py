@@ -74,8 +74,14 @@ class GitHubWorkflow:
 
     async def cancel(self, context: StepContext) -> None:
         """Cancel the run; one that has ended or is gone is no error. A retry begins another one."""
+        try:
+            await self._cancel(context, State.of(context))
+        except StepFailed as error:
+            await context.log(f"the run may go on, it was not cancelled: {error}\n")
+            raise
+
+    async def _cancel(self, context: StepContext, state: State) -> None:
         template = read_template(GitHubTemplate, context.template)
-        state = State.of(context)
         if state.run_id is None and state.sent:
             run = await self._find(template, state)
             state = state if run is None else state.found(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -41,6 +42,7 @@ class Tokens:
         self._settings = services.github
         self._budgets = services.budgets
         self._kept: dict[str, _Kept] = {}
+        self._making = asyncio.Lock()
         self._key: rsa.RSAPrivateKey | None = None
 
     async def token(self, repository: str) -> str:
@@ -55,14 +57,15 @@ class Tokens:
                 kind="permanent",
                 do="Set one of them and restart",
             )
-        kept = self._kept.get(repository)
-        if kept is None or kept.expires <= time.monotonic():
-            kept = self._kept[repository] = await self._new(repository)
+        async with self._making:  # of many steps that begin at once one asks
+            kept = self._kept.get(repository)
+            if kept is None or kept.expires <= time.monotonic():
+                kept = self._kept[repository] = await self._new(repository)
         return kept.token
 
     def budget(self, repository: str) -> str:
         """Return what GitHub counts a call for `owner/name` to: the token, or the installation."""
-        owner = repository.partition("/")[0]
+        owner = repository.partition("/")[0].lower()
         return "github token" if self._settings.token else f"github installation {owner}"
 
     def forget(self, repository: str) -> bool:

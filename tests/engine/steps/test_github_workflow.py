@@ -495,6 +495,12 @@ class TestArtifacts:
         error = await failure(self.outcome(step, github, ("outputs", {"outputs.json": content})))
         assert (error.error_type, error.kind) == ("outputs_unusable", "permanent")
 
+    async def test_one_that_expires_before_it_is_read_is_not_there(self, step, github) -> None:
+        github.blobs.answer("GET", "/blob/1000", status=410, times=1)
+        done = await self.outcome(step, github, ("outputs", {"outputs.json": b'{"a": 1}'}))
+        assert "a" not in done.outputs
+        assert done.outputs["artifacts"] == ["outputs"]
+
     async def test_what_is_no_zip_fails_for_good(self, step, github) -> None:
         github.blobs.answer("GET", "/blob/1000", body=b"PK\x03\x04 no zip", times=1)
         error = await failure(self.outcome(step, github, ("outputs", {})))
@@ -523,6 +529,14 @@ class TestCancel:
         await step.cancel(context)
         github.runs.clear()
         await step.cancel(context)
+
+    async def test_that_a_run_goes_on_stands_in_the_log(self, step, github) -> None:
+        context = Context(TEMPLATE)
+        await wait(step.start, context)
+        github.fault("POST", "/cancel", JSONResponse({}, 429, {"retry-after": "90"}))
+        assert (await failure(step.cancel(context))).error_type == "rate_limited"
+        assert "not cancelled: GitHub's limit" in context.log_text
+        assert not github.runs[0].cancelled
 
     async def test_the_next_attempt_starts_another_run(self, step, github) -> None:
         context = Context(TEMPLATE)
@@ -623,6 +637,13 @@ class TestApp:
         assert said["iat"] < time.time() - 50
         assert said["exp"] - said["iat"] <= 600
         assert json.loads(await call.body()) == {"repositories": ["infra"]}
+
+    async def test_of_many_that_begin_at_once_one_asks_for_it(self, step, github) -> None:
+        self.installed(github, [TOKEN])
+        starts = [step.start(Context(TEMPLATE, idempotency_key=f"key-{n}")) for n in range(5)]
+        await asyncio.gather(*starts)
+        assert len(github.calls("POST", "/app/installations")) == 1
+        assert len(github.dispatched) == 5
 
     async def test_a_token_that_is_refused_is_made_anew(self, step, github) -> None:
         self.installed(github, [TOKEN, "second"])

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from starlette.responses import JSONResponse, Response
 
 from engine import Engine, Submission
 from engine.config import GitHubSettings, TicketSystemSettings
@@ -126,3 +127,23 @@ async def test_a_run_that_fails_twice_becomes_a_ticket_and_is_done_by_hand(
     assert "workflow_failed" in issue.fields["description"]
     ticket = failed.steps[0].tickets[0]
     assert (ticket.ticket_id, ticket.url) == ("OPS-1", f"{jira.url}/browse/OPS-1")
+
+
+async def test_limits_and_failed_looks_use_up_no_attempt(engine, connection, github, jira) -> None:
+    github.fault("POST", "/dispatches", JSONResponse({}, 403, {"retry-after": "1"}), times=2)
+    github.fault("GET", "/actions/runs/1", Response(status_code=502), times=3)
+    github.fault("GET", "/actions/runs/1", JSONResponse({}, 429, {"retry-after": "1"}))
+
+    def world() -> None:
+        for run in github.runs:
+            if len(github.calls("GET", "/actions/runs/1")) > 3 and run.status == "queued":
+                github.artifact(run, "outputs", {"outputs.json": b'{"endpoint": "db:5432"}'})
+                run.end("success")
+        for issue in jira.issues:
+            issue.move("Fertig")
+
+    ended = await hurried(engine, connection, await submitted(engine), world)
+    assert ended.status == "completed", ended
+    assert [len(step.attempts) for step in ended.steps] == [1, 1]
+    assert len(github.dispatched) == 1
+    assert len(github.calls("POST", "/dispatches")) == 3
