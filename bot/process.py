@@ -127,7 +127,7 @@ async def bot_running(engine: Engine, access: SlackAccess) -> AsyncIterator[Slac
 async def _serve(
     settings: Settings, engine: Engine, dispatcher: Dispatcher, slack: SlackSide | None
 ) -> None:
-    """Answer over HTTP until cancelled; a sync that a webhook began may end.
+    """Sync the catalog and answer over HTTP until cancelled; a sync that was begun may end.
 
     Raises Unavailable when the database stayed away for longer than the dispatcher waits.
     """
@@ -146,6 +146,8 @@ async def _serve(
     async with AsyncExitStack() as stack:
         for service in (background, server, *([Traces(engine)] if settings.otlp_endpoint else ())):
             await stack.enter_async_context(running(service))
+        if engine.config.catalog_url:
+            background.run(engine.sync_catalog(None, "start"), "sync at the start")
         spare_what_lives()
         await dispatcher.wait()
 
