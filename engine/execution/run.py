@@ -148,9 +148,8 @@ class _Turn:
         except LeaseLost:
             raise
         except StepFailed as error:
-            failure = Failure(
-                error.error_type, error.message, error.details, error.kind, error.retry_after
-            )
+            told = str(error) if error.do else error.message
+            failure = Failure(error.error_type, told, error.details, error.kind, error.retry_after)
         except TimeoutError:
             failure = await self._timed_out()
         except PaoError as error:

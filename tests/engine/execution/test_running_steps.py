@@ -78,6 +78,12 @@ async def test_a_permanent_error_is_not_tried_again(bench: Workbench) -> None:
     assert len(step_of(done, "a").attempts) == 1
 
 
+async def test_an_error_says_what_to_do(bench: Workbench) -> None:
+    bench.script["a"] = [fail("it is locked", do="End the other run", kind="permanent")]
+    done = await bench.run(await bench.request([step("a")]))
+    assert step_of(done, "a").attempts[0].error_message == "it is locked. End the other run."
+
+
 async def test_an_exception_that_nobody_foresaw_is_a_failed_attempt(bench: Workbench) -> None:
     bench.script["a"] = [ZeroDivisionError("oh"), Completed()]
     done = await bench.run(await bench.request([step("a")]))

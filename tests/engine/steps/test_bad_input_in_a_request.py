@@ -168,7 +168,7 @@ async def test_a_module_path_that_leads_out(world: World, path: str) -> None:
     step = {"type": "TerraformFile", "template": {"module_source": path}}
     attempt = await world.attempt(step)
     assert attempt.error_type == "module_refused"
-    assert "leads out of the catalog" in attempt.error_message
+    assert "leads out of the catalog. Name a folder from" in attempt.error_message
 
 
 @pytest.mark.terraform
