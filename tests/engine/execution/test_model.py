@@ -149,6 +149,11 @@ class Requests(RuleBasedStateMachine):
     def unpause(self) -> None:
         self.do(self.bench.engine.unpause(ADMIN))
 
+    @rule(rarely=st.integers(0, 3))
+    def work_to_the_end(self, rarely: int) -> None:
+        if not rarely:
+            self._carry_all()
+
     # Time and people
 
     @rule()
@@ -156,20 +161,20 @@ class Requests(RuleBasedStateMachine):
         if len(self.ids) < MOST_REQUESTS:
             copy = self.do(self.bench.engine.clone(ALICE, self.request.request_id))
             if copy.instance is None:
-                self.order(Submission(copy.parameters, item=self.item, team=copy.team))
+                wanted = Submission(copy.parameters, item=self.item, team=copy.team)
+                self.order(self._submitted(wanted))
 
     @rule()
     def decommission(self) -> None:
         view = self.do(self.bench.view(self.request))
         if len(self.ids) < MOST_REQUESTS and view.instance_id is not None:
-            self.order(
-                Submission(
-                    {},
-                    request_type="decommission",
-                    instance=view.instance_id,
-                    confirmation=view.instance_name,
-                )
+            wanted = Submission(
+                {},
+                request_type="decommission",
+                instance=view.instance_id,
+                confirmation=view.instance_name,
             )
+            self.order(self.bench.engine.submit(ALICE, wanted))
 
     @rule()
     def take_too_long(self) -> None:
@@ -265,6 +270,19 @@ class Requests(RuleBasedStateMachine):
         """Whatever was left: once workers do their work, the request comes to an end."""
         if not hasattr(self, "ids"):
             return
+        self._carry_all()
+        views = [self.do(self.bench.view(request)) for request in self.requests]
+        for at, view in enumerate(views):
+            assert view.status in FINAL
+            assert {one.status for one in view.steps} <= ENDED_STEPS
+            if view.status == "failed":
+                later = {one.instance_id for one in views[at + 1 :]}
+                assert view.can_resume or view.instance_id in later
+
+    # How it is done
+
+    def _carry_all(self) -> None:
+        """Approve, check and complete whatever there is, until nothing is left."""
         self.unpause()
         self.bench.check.script = [None]
         for _ in range(ROUNDS):
@@ -281,25 +299,16 @@ class Requests(RuleBasedStateMachine):
             ]
             assert len(self.do(write_finishes(self.bench.pool, finishes))) == len(claims)
             self.the_tables_are_in_order()
-        views = [self.do(self.bench.view(request)) for request in self.requests]
-        for at, view in enumerate(views):
-            assert view.status in FINAL
-            assert {one.status for one in view.steps} <= ENDED_STEPS
-            if view.status == "failed":
-                later = {one.instance_id for one in views[at + 1 :]}
-                assert view.can_resume or view.instance_id in later
-
-    # How it is done
 
     @property
     def request(self) -> RequestView:
         """The request that was ordered last."""
         return self.requests[-1]
 
-    def order(self, wanted: Submission) -> None:
+    def order(self, submitting: Awaitable[RequestView]) -> None:
         """Order something more; that may be refused in words."""
         with suppress(Conflict, InvalidInput, Forbidden, NotFound):
-            self._take_in(self.do(self._submitted(wanted)))
+            self._take_in(self.do(submitting))
 
     def _take_in(self, request: RequestView) -> None:
         self.requests.append(request)
