@@ -7,10 +7,11 @@ with the scope, because everything that the step says must be redacted by it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from engine.execution.connections import rendered_connections
 from engine.execution.members import judge
 from engine.requests.names import listed, template_names
 from engine.requests.parameters import in_clear, references_in, texts_in
@@ -69,7 +70,7 @@ class Scopes:
         self, request: ClaimedRequest, component: str | None, secrets: frozenset[UUID]
     ) -> RunScope:
         kept = {id_: self._kept[id_] for id_ in secrets & self._kept.keys()}
-        return build_scope(
+        scope = build_scope(
             request,
             kept,
             self._cipher,
@@ -77,6 +78,17 @@ class Scopes:
             component=component,
             holds_secrets=bool(secrets),
         )
+        return scope if component is None else _connected(request, component, scope)
+
+
+def _connected(request: ClaimedRequest, component: str, scope: RunScope) -> RunScope:
+    """Return the scope with how its member is connected, where that is known only now."""
+    connections = rendered_connections(request, component)
+    member = request.members.get(component)
+    if not connections or member is None:
+        return scope
+    made_with = scope.member or MemberParameters(member.id, member.deployment_parameters)
+    return replace(scope, member=replace(made_with, connections=connections))
 
 
 def secret_ids(request: ClaimedRequest) -> Iterator[UUID]:

@@ -110,11 +110,15 @@ class ClaimedMember:
 
 @dataclass(frozen=True, slots=True)
 class MemberParameters:
-    """What a member turned out to be made with: judged, secrets sealed."""
+    """What a member turned out to be made with: judged, secrets sealed.
+
+    `connections`: the configuration of its dependencies, by their names, where it was rendered.
+    """
 
     member_id: UUID
     parameters: Mapping[str, Any]
     secrets: tuple[EncryptedValue, ...] = ()
+    connections: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -493,7 +497,11 @@ async def _keep_members(
     for one in finishes:
         if one.member is not None and one.id in written:
             await secrets.insert(connection, one.member.secrets)
-            kept = {"id": one.member.member_id, "parameters": jsonb(one.member.parameters)}
+            kept = {
+                "id": one.member.member_id,
+                "parameters": jsonb(one.member.parameters),
+                "connections": jsonb(one.member.connections),
+            }
             await run(connection, _sql.keep_member_parameters, kept)
 
 

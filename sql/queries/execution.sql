@@ -100,6 +100,11 @@ ORDER BY made.created_at, s.position;
 
 -- name: keep_member_parameters
 -- Keep what a member of a bundle is made with, as far as that is known only now.
+WITH connected AS (
+    UPDATE service_instance_dependencies d SET dependency_config = rendered.value
+    FROM jsonb_each(%(connections)s) AS rendered
+    WHERE d.dependent_instance_id = %(id)s AND d.dependency_name = rendered.key
+)
 UPDATE service_instances SET deployment_parameters = %(parameters)s
 WHERE id = %(id)s AND instance_state = 'provisioning';
 

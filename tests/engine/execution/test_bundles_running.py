@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from engine import Conflict, StepFailed
+from engine import Conflict, RequestView, StepFailed
 from engine.results import SECRET_DOTS
 from engine.steps.base import Completed, Resource, StepContext
 from tests.support.bundles import add_bundle, add_scripted, members, request_bundle
 from tests.support.engines import ALICE, MANUAL, add_item
 from tests.support.operations import operate
-from tests.support.workbench import Workbench, fail, states, step
+from tests.support.workbench import Workbench, fail, states, step, step_of
 
 PERMANENT: dict[str, Any] = {"kind": "permanent"}
 
@@ -68,6 +68,56 @@ async def test_a_bundle_becomes_a_living_instance_of_living_members(bench: Workb
     }
     assert done.outputs == bundle.service_outputs
     assert [one["address"] for one in bundle.deployed_resources] == ["db.main"]
+
+
+async def connected_by(bench: Workbench, config: Any) -> RequestView:
+    """A bundle of which the web server needs the database by a connection so configured."""
+    fields = [{"name": "password", "type": "secret"}]
+    await add_scripted(bench, "db", "make-db", fields=fields)
+    await add_scripted(bench, "web", "make-web")
+    edge = {"on": "db", "name": "primary", "config": config}
+    web = {"name": "web", "catalog_item": "web", "dependencies": [edge]}
+    given = {"password": "{{ password }}"}
+    items = [{"name": "db", "catalog_item": "db", "parameters": given}, web]
+    await add_bundle(bench.connection, "stack", items, fields=fields)
+    bench.script["make-db"] = [Completed({"port": 5432, "token": "hush-hush-hush"})]
+    parameters = {"password": "hush-hush-hush"}
+    return await bench.run(await request_bundle(bench, "stack", parameters))
+
+
+async def test_how_members_are_connected_is_rendered_with_what_the_provider_gave(
+    bench: Workbench,
+) -> None:
+    config = {
+        "port": "{{ dependencies.primary.outputs.port }}",
+        "url": "db:{{ components.db.outputs.port }}",
+        "password": "{{ password }}",
+        "token": "{{ components.db.outputs.token }}",
+        "mode": "plain",
+    }
+    done = await connected_by(bench, config)
+    assert done.status == "completed", done
+    query = "SELECT dependency_config FROM service_instance_dependencies"
+    assert await bench.one(query) == {
+        "port": 5432,
+        "url": "db:5432",
+        "password": SECRET_DOTS,
+        "token": SECRET_DOTS,
+        "mode": "plain",
+    }
+
+
+async def test_a_connection_that_cannot_be_rendered_fails_its_component_in_words(
+    bench: Workbench,
+) -> None:
+    failed = await connected_by(bench, {"port": "{{ components.db.outputs.prot }}"})
+    assert failed.status == "failed"
+    attempt = step_of(failed, "make-web").attempts[-1]
+    assert attempt.error_type == "dependency_config"
+    assert "The configuration of a dependency of web cannot be rendered" in (
+        attempt.error_message or ""
+    )
+    assert len(step_of(failed, "make-web").attempts) == 1
 
 
 async def test_a_component_is_rendered_as_if_ordered_alone(bench: Workbench) -> None:
