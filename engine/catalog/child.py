@@ -17,7 +17,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import import_module
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar, cast
@@ -29,39 +31,55 @@ T = TypeVar("T")
 
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from engine.catalog.child import answer; answer(int(sys.argv[2]))"
+    "from engine.catalog.child import answer; answer(int(sys.argv[2]), sys.argv[3])"
 )
 
 
-async def in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a module's function, with arguments that can be pickled, in a new process.
+class Child:
+    """A process that is asked once."""
 
-    A PaoError that the function raises is raised here; anything else that ends the child without
-    an answer is a PaoError with code `child_died`.
-    """
+    def __init__(self, pipe: Connection, process: subprocess.Popen[bytes]) -> None:
+        """Take the process and our end of the pipe to it."""
+        self._pipe = pipe
+        self._process = process
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a module's function there, with arguments that can be pickled.
+
+        A PaoError that the function raises is raised here; anything else that ends the child without
+        an answer is a PaoError with code `child_died`.
+        """
+        answer = await asyncio.to_thread(_asked, self._pipe, (function, args, kwargs))
+        _end(self._process)  # what it holds is not needed any more
+        if isinstance(answer, PaoError):
+            raise answer
+        return cast("T", answer)
+
+
+@asynccontextmanager
+async def child(module: str) -> AsyncIterator[Child]:
+    """Start a new process, which imports `module` until it is asked; it ends with the block."""
     here, there = Pipe()
-    with here, there:
-        child = await asyncio.to_thread(_started, there)
+    with here:
+        with there:
+            process = await asyncio.to_thread(_started, there, module)
         try:
-            there.close()
-            answer = await asyncio.to_thread(_asked, here, (function, args, kwargs))
+            yield Child(here, process)
         finally:
-            _end(child)
-            await asyncio.shield(asyncio.to_thread(child.wait))
-    if isinstance(answer, PaoError):
-        raise answer
-    return cast("T", answer)
+            _end(process)
+            await asyncio.shield(asyncio.to_thread(process.wait))
 
 
-def answer(descriptor: int) -> None:
+def answer(descriptor: int, module: str) -> None:
     """Compute what is asked for at the other end of a pipe; the child's whole life."""
     # Millions of objects are made and kept to the end: to look for cycles among them, again and
     # again, takes longer than the work itself.
     gc.disable()
     with Connection(descriptor) as connection:
+        import_module(module)
         try:
             function, args, kwargs = connection.recv()
-        except EOFError:  # the caller was cancelled before it could ask
+        except EOFError:  # nobody asks any more
             return
         try:
             found: Any = function(*args, **kwargs)
@@ -70,11 +88,11 @@ def answer(descriptor: int) -> None:
         connection.send(found)
 
 
-def _started(there: Connection) -> subprocess.Popen[bytes]:
+def _started(there: Connection, module: str) -> subprocess.Popen[bytes]:
     # Without -P a folder called `engine` in the working directory would be taken for ours.
     paths = json.dumps(sys.path)
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", _PROGRAM, paths, str(there.fileno())],
+        [sys.executable, "-P", "-c", _PROGRAM, paths, str(there.fileno()), module],
         stdin=subprocess.DEVNULL,
         pass_fds=(there.fileno(),),
         start_new_session=True,

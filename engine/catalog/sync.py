@@ -22,6 +22,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from typing import Any, Literal
@@ -31,7 +32,7 @@ import structlog
 from engine.catalog import plugins
 from engine.catalog.addresses import compare_url
 from engine.catalog.checks import Known
-from engine.catalog.child import in_child
+from engine.catalog.child import Child, child
 from engine.catalog.commits import in_thread
 from engine.catalog.digest import changed_paths, digest, is_settled
 from engine.catalog.documents import Kind
@@ -151,16 +152,23 @@ class _Run:
         return report
 
     async def _sync(self) -> SyncReport:
+        """Bring the catalog up to date; where all is read, who reads it starts during the fetch."""
+        if self._counts():
+            return await self._fetched_and_written(None)
+        async with child(digest.__module__) as reader:
+            return await self._fetched_and_written(reader)
+
+    async def _fetched_and_written(self, reader: Child | None) -> SyncReport:
         limit = self._source.fetch_seconds
         commit = await in_thread(self._mirror, self._mirror.fetch, limit)
         if self._is_in_service(commit):
             return await self._unchanged(commit)
         try:
-            outcome = await self._small_change(commit) or await self._digest(commit)
+            outcome = await self._small_change(commit) or await self._digest(commit, reader)
         except MirrorBroken as broken:
             log.warning("catalog_mirror_broken", error=str(broken))
             commit = await in_thread(self._mirror, self._mirror.remake, limit)
-            outcome = await self._digest(commit)
+            outcome = await self._digest(commit, None)
         return await self._write(commit, outcome)
 
     async def _small_change(self, commit: str) -> Digest | None:
@@ -176,12 +184,13 @@ class _Run:
                 return None
             return await in_thread(mirror, judged, objects, seen, before, last)
 
-    async def _digest(self, commit: str) -> Digest:
+    async def _digest(self, commit: str, reader: Child | None) -> Digest:
         found = await in_thread(self._mirror, survey, self._mirror, commit)
         before = await self._before()
         work = (self._mirror.for_reading(), found, before, self._source.known)
         if self._is_much(found, before):
-            return await in_child(digest, *work, processes=len(os.sched_getaffinity(0)))
+            async with nullcontext(reader) if reader else child(digest.__module__) as one:
+                return await one.call(digest, *work, processes=len(os.sched_getaffinity(0)))
         return await in_thread(self._mirror, digest, *work)
 
     async def _before(self) -> Before:

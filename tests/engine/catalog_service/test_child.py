@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import psutil
 import pytest
 
-from engine.catalog.child import in_child
+from engine.catalog.child import child
 from engine.errors import PaoError
 from tests.support.eventually import eventually
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async with child(function.__module__) as one:
+        return await one.call(function, *args, **kwargs)
 
 
 async def test_it_runs_elsewhere_and_answers() -> None:
@@ -67,3 +77,10 @@ def wait_for_file(file: Path) -> str:
     while not file.exists():
         time.sleep(0.01)
     return "seen"
+
+
+async def test_a_child_that_nobody_asks_ends_with_its_block() -> None:
+    async with child("json") as one:
+        pid = one._process.pid
+        assert psutil.pid_exists(pid)
+    assert not psutil.pid_exists(pid)
