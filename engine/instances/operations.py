@@ -14,10 +14,10 @@ from engine.instances import lifecycle
 from engine.people.permissions import Action
 from engine.requests.operations import ACTIONS, KINDS, OperationType, order
 from engine.results import Actor, OperationForm, OperationView, RequestType, Submission
-from engine.store import submission as store
+from engine.store import documents
+from engine.store.documents import StoredDocument
 from engine.store.instances import InstanceRow
 from engine.store.pool import Connection
-from engine.store.submission import StoredDocument
 
 DAY_TWO: Final[Mapping[RequestType, Action]] = {
     "update": Action.UPDATE,
@@ -80,14 +80,14 @@ async def upgrade_path(
         if one.operation_type == "upgrade"
     ]
     names = [one.operation_name for one in offered]
-    documents = {
-        one.name: one for one in await store.held_documents(connection, "UpgradeItem", names)
+    upgrades = {
+        one.name: one for one in await documents.held_documents(connection, "UpgradeItem", names)
     }
-    item = await store.document_of_instance(connection, row.id)
+    item = await documents.document_of_instance(connection, row.id)
     rungs = [
-        _Rung(one, load_targets(documents[one.operation_name].targets or {}), item)
+        _Rung(one, load_targets(upgrades[one.operation_name].targets or {}), item)
         for one in offered
-        if one.operation_name in documents
+        if one.operation_name in upgrades
     ]
     chains = _chains(row.catalog_version, rungs)
     found = [chain for _, chain in zip(range(MOST_PATHS), chains, strict=False)]

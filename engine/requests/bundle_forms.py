@@ -20,8 +20,8 @@ from engine.requests.components import (
     providers_of,
 )
 from engine.results import SECRET_DOTS, Actor, ComponentForm
+from engine.store.documents import StoredDocument
 from engine.store.pool import Connection
-from engine.store.submission import StoredDocument
 
 
 async def component_forms(

@@ -41,9 +41,10 @@ from engine.requests.judging import (
 )
 from engine.requests.plan import joined, manual_step, plan_document, plan_part, plan_steps
 from engine.results import Actor, Submission
-from engine.store import submission as store
+from engine.store import documents
+from engine.store.documents import StoredDocument
 from engine.store.pool import Connection
-from engine.store.submission import PlannedStep, StoredDocument
+from engine.store.submission import PlannedStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ async def find(connection: Connection, actor: Actor, submission: Submission) -> 
 
 async def bundle_order(connection: Connection, actor: Actor, name: str) -> BundleOrder:
     """Return the order of a bundle; NotFound, or Denied with the same words, as for an item."""
-    await store.hold_items_of_bundle(connection, name)
+    await documents.hold_items_of_bundle(connection, name)
     document = await held_document(connection, actor, "CatalogBundle", name)
     bundle = load_bundle(document.bundle or {})
     return BundleOrder(document, bundle, await _items(connection, bundle))
@@ -182,7 +183,7 @@ async def bundle_order(connection: Connection, actor: Actor, name: str) -> Bundl
 async def _items(connection: Connection, bundle: Bundle) -> dict[str, StoredDocument | None]:
     """Return the document of each component, by its key, held against syncs."""
     names = sorted({component.catalog_item for component in bundle.components})
-    found = await store.held_documents(connection, "CatalogItem", names)
+    found = await documents.held_documents(connection, "CatalogItem", names)
     return {c.key: named(found, c.catalog_item) for c in bundle.components}
 
 

@@ -19,10 +19,10 @@ from engine.requests.judging import Form, Intake, judge_form, named
 from engine.requests.parameters import is_reference, refuse, seal, with_dots
 from engine.requests.sealed import opened
 from engine.results import Actor
-from engine.store import secrets, submission
+from engine.store import documents, secrets
+from engine.store.documents import StoredDocument
 from engine.store.pool import Connection
 from engine.store.requests import RequestRow
-from engine.store.submission import StoredDocument
 
 COMPONENTS: Final = "components"
 
@@ -151,7 +151,7 @@ async def _document(connection: Connection, part: _Part) -> StoredDocument:
     """Return the document as it stands today."""
     document = part.plan["document"]
     found = named(
-        await submission.held_documents(connection, document["kind"], [document["name"]]),
+        await documents.held_documents(connection, document["kind"], [document["name"]]),
         document["name"],
     )
     if found is None:

@@ -39,8 +39,8 @@ from engine.requests.judging import (
 )
 from engine.requests.parameters import texts_in
 from engine.results import Actor, Submission
+from engine.store.documents import StoredDocument
 from engine.store.pool import Connection
-from engine.store.submission import StoredDocument
 from engine.templates import check_template, has_template, render
 
 _KEYS: Final = ("enabled", "parameters")

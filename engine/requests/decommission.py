@@ -29,16 +29,12 @@ from engine.requests.judging import Form, Intake, Judged, Planned, refuse_unknow
 from engine.requests.plan import automation_steps, joined, manual_step, plan_document, plan_part
 from engine.requests.subject import field_names, target_parameters
 from engine.results import Actor, DecommissionCheck, Submission
-from engine.store import instances
+from engine.store import documents, instances
 from engine.store import submission as store
+from engine.store.documents import StoredDocument
 from engine.store.instances import InstanceRow
 from engine.store.pool import Connection
-from engine.store.submission import (
-    BegunStep,
-    Member,
-    PlannedStep,
-    StoredDocument,
-)
+from engine.store.submission import BegunStep, Member, PlannedStep
 
 TERRAFORM: Final = "TerraformFile"
 WITHOUT_EFFECT: Final = frozenset({"HttpGet", "approval"})
@@ -158,11 +154,11 @@ async def find(
     locked = await targets.locked(connection, target, members=True)
     if submission.item or submission.bundle:
         raise InvalidInput("A decommission names the instance alone", field="item")
-    document = await store.document_of_instance(connection, locked.id)
+    document = await documents.document_of_instance(connection, locked.id)
     members = await store.members(connection, locked.id)
     items = {
         one.id: one
-        for one in await store.documents(connection, [member.document_id for member in members])
+        for one in await documents.documents(connection, [member.document_id for member in members])
     }
     begun = defaultdict(list)
     for step in await store.steps_begun(connection, [locked.id, *(one.id for one in members)]):

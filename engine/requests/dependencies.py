@@ -17,8 +17,9 @@ from engine.errors import quoted
 from engine.people.permissions import Action, Subject, may
 from engine.results import Actor
 from engine.store import submission as store
+from engine.store.documents import StoredDocument
 from engine.store.pool import Connection
-from engine.store.submission import ChosenDependency, Provider, StoredDocument
+from engine.store.submission import ChosenDependency, Provider
 from engine.templates import render
 
 _DEPENDENCIES = TypeAdapter(tuple[Dependency, ...])

@@ -22,8 +22,8 @@ from engine.requests.judging import (
 )
 from engine.requests.plan import plan_document, plan_steps
 from engine.results import Actor, Submission
+from engine.store.documents import StoredDocument
 from engine.store.pool import Connection
-from engine.store.submission import StoredDocument
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,12 @@ from engine.requests.dependencies import Instances, Wanted
 from engine.requests.parameters import surroundings
 from engine.results import Actor, Kind, RequestType, Submission
 from engine.secrets import Cipher
+from engine.store import documents
 from engine.store import submission as store
+from engine.store.documents import StoredDocument
 from engine.store.instances import InstanceRow
 from engine.store.pool import Connection
-from engine.store.submission import PlannedStep, StoredDocument
+from engine.store.submission import PlannedStep
 
 WORDS: Mapping[Kind, str] = {
     "CatalogItem": "catalog item",
@@ -170,7 +172,7 @@ async def held_document(
 
     Raises NotFound for an unknown one, and Denied with the same words for one that is not theirs.
     """
-    found = named(await store.held_documents(connection, kind, [name]), name)
+    found = named(await documents.held_documents(connection, kind, [name]), name)
     if found and may(actor, Action.REQUEST, document_subject(found.owner, found.access)):
         return found
     # What may not be seen answers like what is not there.

@@ -8,7 +8,7 @@ from engine.people.directory import find_actor
 from engine.requests.judging import access_of, named
 from engine.requests.parameters import max_active, narrowed
 from engine.results import Kind
-from engine.store import gates, submission
+from engine.store import documents, gates
 from engine.store.pool import Connection
 from engine.store.requests import RequestRow
 
@@ -19,7 +19,7 @@ async def beyond(connection: Connection, config: EngineConfig, row: RequestRow) 
         return None
     kind: Kind = "CatalogItem" if row.catalog_item else "CatalogBundle"
     name = row.catalog_item or row.catalog_bundle or ""
-    document = named(await submission.held_documents(connection, kind, [name]), name)
+    document = named(await documents.held_documents(connection, kind, [name]), name)
     access = document and access_of(document.access)
     if document is None or not access:
         return None

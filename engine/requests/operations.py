@@ -43,11 +43,10 @@ from engine.requests.parameters import is_reference, surroundings
 from engine.requests.plan import header, plan_document, plan_steps
 from engine.requests.subject import written_fields
 from engine.results import SECRET_DOTS, Actor, Kind, OperationView, Submission
-from engine.store import instances
-from engine.store import submission as store
+from engine.store import documents, instances
+from engine.store.documents import StoredDocument
 from engine.store.instances import InstanceRow
 from engine.store.pool import Connection
-from engine.store.submission import StoredDocument
 
 OperationType = Literal["update", "upgrade"]
 KINDS: Final[Mapping[OperationType, Kind]] = {"update": "UpdateItem", "upgrade": "UpgradeItem"}
@@ -298,7 +297,7 @@ async def order(
         request_type,
         document,
         target,
-        await store.document_of_instance(connection, target.id),
+        await documents.document_of_instance(connection, target.id),
         next((one for one in offered if one.operation_name == document.name), None),
         await targets.taken(connection, target),
         actor,

@@ -19,7 +19,8 @@ from typing import Any, Final, Literal
 
 from engine.catalog.documents import Automation, Fulfillment
 from engine.catalog.steps import BaseStep, step_graph
-from engine.store.submission import PlannedStep, StoredDocument
+from engine.store.documents import StoredDocument
+from engine.store.submission import PlannedStep
 
 Section = Literal["automation", "rollback"]
 ROLLBACK_PREFIX: Final = "rollback:"

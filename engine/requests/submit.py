@@ -53,10 +53,11 @@ from engine.results import Actor, Submission
 from engine.store import audit, events
 from engine.store import secrets as stored_secrets
 from engine.store import submission as store
+from engine.store.documents import StoredDocument
 from engine.store.instances import InstanceRow
 from engine.store.pool import Connection
 from engine.store.secrets import EncryptedValue
-from engine.store.submission import ChosenDependency, NewMember, NewRequest, StoredDocument
+from engine.store.submission import ChosenDependency, NewMember, NewRequest
 
 __all__ = ["Intake", "OptionsNeeded", "StaleForm", "access_of", "check", "submit"]
 
