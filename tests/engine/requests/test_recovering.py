@@ -243,6 +243,24 @@ async def test_a_completed_request_takes_no_verb(bench: Workbench) -> None:
             await verb(ALICE, done.request_id)
 
 
+async def test_the_time_of_the_sequence_begins_anew_on_resume_as_long_as_is_said(
+    bench: Workbench,
+) -> None:
+    bench.script["a"] = [fail(**PERMANENT), fail(**PERMANENT)]
+    left = "SELECT extract(epoch FROM timeout_at - clock_timestamp())::float8 FROM service_requests"
+    request = await bench.request([step("a")], timeout="30m")
+    assert 1700 < await bench.one(left) <= 1800
+    await bench.run(request)
+    await bench.connection.execute("UPDATE service_requests SET timeout_at = clock_timestamp()")
+    await bench.reap()
+    assert (await bench.view(request)).reason is None  # it stands still while it has failed
+    await bench.engine.resume(ALICE, request.request_id)
+    assert 1700 < await bench.one(left) <= 1800
+    await bench.run(request)
+    await bench.engine.resume(ALICE, request.request_id, sequence_timeout=7200)
+    assert 7100 < await bench.one(left) <= 7200
+
+
 async def test_many_who_resume_at_once_resume_once(bench: Workbench) -> None:
     bench.script["a"] = [fail(**PERMANENT), Completed()]
     request = await bench.request([step("a")])
