@@ -111,8 +111,7 @@ async def abort(call: Call, request_id: str, reason: str | None) -> None:
         return
 
     async def asked() -> dict[str, object]:
-        view = await engine.request(actor, request_id)
-        return modals.abort_form(view.request_id)
+        return modals.abort_form(await engine.request(actor, request_id))
 
     await call.open(asked(), reopen=f"abort {request_id}")
 

@@ -7,7 +7,7 @@ from bot.forms.elements import ACTION, external_select, option
 from bot.messages import notices
 from bot.messages.blocks import Block, modal, section
 from bot.messages.text import code, escaped, plain
-from engine import StepView
+from engine import RequestView, StepView
 
 PICKER: Final = "picker"
 PICKED: Final = "picked_item"
@@ -19,6 +19,8 @@ CHOICES: Final = "choices"
 DESTROY: Final = "destroy"
 COMPLETION: Final = "completion"
 HELD_BACK: Final = "held_back"
+TERRAFORM: Final = "TerraformFile"
+"""The type of the steps whose work an abort can have destroyed."""
 OUTPUT: Final = "output:"
 """Prefix of the block ids that ask for outputs; the rest is the output's key."""
 OUTPUTS: Final = 90
@@ -43,10 +45,11 @@ def picker(channel: str | None) -> Block:
     )
 
 
-def abort_form(request_id: str) -> Block:
+def abort_form(view: RequestView) -> Block:
     """Return the modal that asks why, and what to do with what exists."""
+    by_terraform = any(step.type == TERRAFORM for step in view.steps)
     choices = [
-        option("Destroy what Terraform made", DESTROY),
+        *([option("Destroy what Terraform made", DESTROY)] if by_terraform else ()),
         option("Make a ticket for what is left to do by hand", COMPLETION),
         option("Hold the clean-up back, to look into what happened", HELD_BACK),
     ]
@@ -54,7 +57,7 @@ def abort_form(request_id: str) -> Block:
         "Abort the request",
         [
             section(
-                f"Running steps of {code(request_id)} are stopped, waiting ones are skipped, and a "
+                f"Running steps of {code(view.request_id)} are stopped, waiting ones are skipped, and a "
                 "ticket lists what exists already."
             ),
             _why(),
@@ -69,7 +72,7 @@ def abort_form(request_id: str) -> Block:
         callback_id=ABORT_FORM,
         submit="Abort",
         close="Go back",
-        private_metadata=json.dumps({"request": request_id}),
+        private_metadata=json.dumps({"request": view.request_id}),
     )
 
 

@@ -57,14 +57,14 @@ BUTTONS_FOR: Final = 3
 """Steps that wait for people and have a button each."""
 
 STATUS_WORDS: Final[Mapping[str, tuple[str, str]]] = {
-    "submitted": (":inbox_tray:", "submitted"),
-    "validating": (":mag:", "being validated"),
-    "in_progress": (":gear:", "in progress"),
-    "completed": (":white_check_mark:", "completed"),
-    "failed": (":x:", "failed"),
-    "cancelled": (":no_entry_sign:", "cancelled"),
-    "resuming": (":arrows_counterclockwise:", "resuming"),
-    "aborted": (":octagonal_sign:", "aborted"),
+    "submitted": (":inbox_tray:", "is submitted"),
+    "validating": (":mag:", "is being validated"),
+    "in_progress": (":gear:", "is in progress"),
+    "completed": (":white_check_mark:", "is completed"),
+    "failed": (":x:", "has failed"),
+    "cancelled": (":no_entry_sign:", "is cancelled"),
+    "resuming": (":arrows_counterclockwise:", "is resuming"),
+    "aborted": (":octagonal_sign:", "is aborted"),
 }
 
 STANDING_ICONS: Final[Mapping[str, str]] = {
@@ -98,14 +98,14 @@ def card(view: RequestView, thread: str | None = None) -> Card:
     ]
     shown = hashlib.sha256(json.dumps(blocks, sort_keys=True).encode()).hexdigest()
     icon, words = standing(view)
-    return Card(f"{icon} {escaped(one_line(view.title), 200)}: {words}", blocks, shown)
+    return Card(f"{icon} {escaped(one_line(view.title), 200)} {words}", blocks, shown)
 
 
 def standing(one: RequestView | RequestSummary) -> tuple[str, str]:
-    """Return how a request stands, on its card and in lists: an icon, and words that follow "is"."""
+    """Return how a request stands, on its card and in lists: an icon, and what follows its title."""
     if one.stands is not None:
-        return STANDING_ICONS[one.stands], STANDING_WORDS[one.stands]
-    return STATUS_WORDS.get(one.status, (":grey_question:", escaped(one.status, 50)))
+        return STANDING_ICONS[one.stands], f"is {STANDING_WORDS[one.stands]}"
+    return STATUS_WORDS.get(one.status, (":grey_question:", f"is {escaped(one.status, 50)}"))
 
 
 def buttons(view: RequestView) -> Iterator[Block]:
@@ -139,7 +139,7 @@ def _heading(view: RequestView, thread: str | None) -> str:
     icon, words = standing(view)
     follow = f" · {link(thread, 'thread')}" if thread else ""
     return (
-        f"{icon} *{escaped(one_line(view.title), 300)}* is {words}\n"
+        f"{icon} *{escaped(one_line(view.title), 300)}* {words}\n"
         f"{code(view.request_id)} · {escaped(view.request_type, 50)} · "
         f"version {escaped(view.catalog_version, 100)}{follow}"
     )
@@ -177,15 +177,16 @@ def check_in_words(check: str) -> str:
 def _tickets(view: RequestView) -> Iterator[Block]:
     tickets = [*view.tickets, *(ticket for step in view.steps for ticket in step.tickets)]
     if tickets:
-        yield section("\n".join(ticket_line(ticket) for ticket in tickets[:10]))
+        yield section("\n".join(_ticket_line(ticket, view) for ticket in tickets[:10]))
 
 
-def ticket_line(ticket: TicketView) -> str:
-    """Return one ticket: its id with a link, its system, how it stands."""
+def _ticket_line(ticket: TicketView, view: RequestView) -> str:
+    """Return one ticket: its id with a link, its system, how it stands, what it says that the card does not."""
     if ticket.ticket_id is None:
         trouble = f": {escaped(one_line(ticket.last_error), 200)}" if ticket.last_error else ""
         return f":ticket: a ticket is being made ({escaped(ticket.system, 50)}){trouble}"
-    what = f" · {escaped(one_line(ticket.summary), 150)}" if ticket.summary else ""
+    told = ticket.summary or ""
+    what = f" · {escaped(one_line(told), 150)}" if told and view.request_id not in told else ""
     status = escaped(ticket.status.replace("_", " "), 50)
     return f":ticket: ticket {link(ticket.url, ticket.ticket_id)} is {status}{what}"
 

@@ -196,7 +196,7 @@ def _request(one: RequestSummary) -> Block:
     if one.stands == "scheduled" and one.not_before is not None:
         starts = f" · starts {moment(one.not_before)}"
     return section(
-        f"{icon} *{escaped(one_line(one.title), 200)}* is {words}\n"
+        f"{icon} *{escaped(one_line(one.title), 200)}* {words}\n"
         f"{code(one.request_id)} · {mention(one.requester)} · {moment(one.created_at)}{starts}",
         accessory=button("Status", STATUS, one.request_id),
     )

@@ -22,6 +22,6 @@ def help_menu(rows: Sequence[tuple[str, str]]) -> Message:
             button("My requests", MY_REQUESTS),
             button("My services", MY_SERVICES),
         ),
-        section("Ids may be shortened to what is unique."),
+        section("Ids, and names of what you request, may be shortened to what is unique."),
     ]
     return "What I can do", blocks

@@ -83,8 +83,9 @@ def service(found: Service) -> Message:
 def service_heading(one: InstanceSummary | InstanceView, item: str) -> str:
     """Return the first lines of a service: its state, its id, what it is."""
     icon = INSTANCE_ICONS.get(one.instance_state, ":grey_question:")
+    stands = "has failed" if one.instance_state == "failed" else f"is {one.instance_state}"
     return (
-        f"{icon} *{escaped(one_line(one.instance_name), 200)}* is {one.instance_state}\n"
+        f"{icon} *{escaped(one_line(one.instance_name), 200)}* {stands}\n"
         f"{code(one.instance_id)} · {escaped(item, 200)} {escaped(one.catalog_version, 100)}"
     )
 

@@ -323,13 +323,13 @@ async def test_changed_parameters_ask_again_and_go_on_when_approved(
     view = await bot.engine.submit(
         alice, Submission(parameters={}, item="queue", origin_channel="C0GENERAL0")
     )
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
 
     waits = await bot.engine.resume(alice, view.request_id, {"size": "large"})
     assert "goes on once it is approved by team *platform*" in notices.goes_on(waits)
     await bot.twin.until(lambda: "0 of 1 given" in text_of(card))
     await bot.twin.until(lambda: "<!subteam^S0PLATFORM>" in bot.thread(card))
-    assert "is failed" in text_of(card)
+    assert "has failed" in text_of(card)
 
     await bot.twin.click("carol", card, "Approve")
     await bot.twin.submit("carol", await bot.twin.view("carol", "approve_form"), {})

@@ -73,7 +73,7 @@ async def failed(bot: RunningBot) -> str:
     form = await bot.form("alice", "bucket")
     values = {"field:size": "90", "field:note": "", "field:token": "hunter2-hunter2"}
     await bot.twin.submit("alice", form, values)
-    return text_of(await bot.card(holding="is failed")).split("`")[1]
+    return text_of(await bot.card(holding="has failed")).split("`")[1]
 
 
 @pytest.mark.parametrize("step", [None, "create"])
@@ -81,7 +81,7 @@ async def test_it_goes_on_with_what_was_changed_and_keeps_the_rest(
     bot: RunningBot, http_server: HttpServer, step: str | None
 ) -> None:
     request_id = await failed(bot)
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     value = f"{request_id} {step}" if step else request_id
     await bot.twin.click("alice", card, "request_change", value)
     form = await bot.twin.view("alice", "request_form")
@@ -103,7 +103,7 @@ async def test_it_goes_on_with_what_was_changed_and_keeps_the_rest(
 
 async def test_nobody_else_is_shown_what_was_asked_for(bot: RunningBot) -> None:
     await failed(bot)
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     before = len(bot.twin.ephemerals("bob"))
 
     await bot.twin.click("bob", card, "request_change")
@@ -121,7 +121,7 @@ async def test_a_bundle_goes_on_with_what_was_changed_of_a_component(
     page = {"component:files:size": "90", "component:files:token": "hunter2-hunter2"}
     await bot.twin.submit("alice", form, page)
     await bot.twin.submit("alice", form)
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
 
     await bot.twin.click("alice", card, "request_change", text_of(card).split("`")[1])
     form = await bot.twin.view("alice", "request_form")

@@ -243,7 +243,7 @@ async def test_a_failed_update_says_what_can_be_relied_on(
         parameters={"disk": 50},
     )
 
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     await bot.twin.until(lambda: "It has failed" in bot.thread(card))
     thread = replies(bot, card)
     passed = next(at for at, text in enumerate(thread) if "Check passed" in text)
@@ -259,7 +259,7 @@ async def test_a_failed_check_says_why_and_makes_no_ticket(bot: RunningBot) -> N
     database = await made(bot, "orders")
     await asked(bot, request_type="update", item="repair-database", instance=database)
 
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     await bot.twin.until(lambda: "Check failed: check backup status" in bot.thread(card))
     assert "no backup provider" in bot.thread(card)
     assert ":x: check backup status" in text_of(card)

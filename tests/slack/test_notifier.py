@@ -30,7 +30,7 @@ async def submitted(
 async def test_without_a_channel_it_is_told_by_direct_message(bot: RunningBot) -> None:
     await submitted(bot, None)
 
-    card = await bot.card("@alice", "is failed")
+    card = await bot.card("@alice", "has failed")
     await bot.twin.until(lambda: "Accepted" in bot.thread(card, "@alice"))
 
 
@@ -42,7 +42,7 @@ async def test_the_documents_channel_comes_first(bot: RunningBot, catalog: GitRe
 
     await submitted(bot)
 
-    assert await bot.card("requests", "is failed")
+    assert await bot.card("requests", "has failed")
     assert bot.twin.messages("general") == []
 
 
@@ -50,12 +50,12 @@ async def test_an_archived_channel_counts_as_none(bot: RunningBot) -> None:
     bot.twin.channel("general").archived = True
     await submitted(bot)
 
-    assert await bot.card("@alice", "is failed")
+    assert await bot.card("@alice", "has failed")
 
 
 async def test_a_channel_that_is_archived_meanwhile_moves_the_thread(bot: RunningBot) -> None:
     request_id = await submitted(bot)
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     await bot.twin.until(lambda: "OPS-1" in bot.thread(card))
     bot.twin.channel("general").archived = True
 
@@ -67,7 +67,7 @@ async def test_a_channel_that_is_archived_meanwhile_moves_the_thread(bot: Runnin
 
 async def test_a_deleted_card_is_posted_again(bot: RunningBot) -> None:
     request_id = await submitted(bot)
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     await bot.twin.until(lambda: "OPS-1" in bot.thread(card))
     bot.twin.channel("general").messages.remove(card)
 
@@ -78,7 +78,7 @@ async def test_a_deleted_card_is_posted_again(bot: RunningBot) -> None:
 
 async def test_an_event_that_comes_twice_is_told_once(bot: RunningBot) -> None:
     request_id = await submitted(bot)
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     await bot.twin.until(lambda: "OPS-1" in bot.thread(card) and "has failed" in bot.thread(card))
 
     async def is_all_told() -> bool:
@@ -104,8 +104,8 @@ async def test_a_rate_limited_channel_does_not_hold_up_another(bot: RunningBot) 
     await submitted(bot, GENERAL)
     await submitted(bot, REQUESTS)
 
-    assert await bot.card("requests", "is failed")
-    assert await bot.card("general", "is failed")
+    assert await bot.card("requests", "has failed")
+    assert await bot.card("general", "has failed")
 
 
 async def test_work_goes_on_while_slack_is_down_and_the_thread_catches_up(
@@ -122,13 +122,13 @@ async def test_work_goes_on_while_slack_is_down_and_the_thread_catches_up(
     assert bot.twin.messages("general") == []
     bot.twin.faults.offline = False
 
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     await bot.twin.until(lambda: "It has failed" in bot.thread(card))
 
 
 async def test_a_card_that_fell_behind_is_drawn_when_the_notifier_starts(bot: RunningBot) -> None:
     request_id = await submitted(bot)
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     await bot.twin.until(lambda: "OPS-1" in text_of(card))
     place = await eventually(lambda: bot.engine.conversation(request_id))
     assert place is not None
@@ -163,7 +163,7 @@ async def test_foreign_text_can_neither_mention_nor_link(bot: RunningBot) -> Non
             origin_channel=GENERAL,
         ),
     )
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     told = text_of(card) + bot.thread(card)
 
     assert "<!channel>" not in told

@@ -9,7 +9,7 @@ from tests.support.slack_twin import text_of
 async def failed(bot: RunningBot) -> Message:
     form = await bot.form("alice", "flaky-queue")
     await bot.twin.submit("alice", form, {"instance_name": "jobs"})
-    return await bot.card(holding="is failed")
+    return await bot.card(holding="has failed")
 
 
 def id_of(card: Message) -> str:
@@ -100,7 +100,7 @@ async def test_a_click_on_somebody_elses_card_is_refused_in_private(bot: Running
 
     assert "You may not do this" in text_of(answer[-1])
     assert "the requester or owner, their team" in text_of(answer[-1])
-    assert "is failed" in text_of(card)
+    assert "has failed" in text_of(card)
     assert "not found" in await bot.say("bob", f"status {id_of(card)}")
 
 

@@ -50,7 +50,7 @@ async def failed_request(bot: RunningBot) -> str:
     view = await bot.engine.submit(
         alice, Submission(parameters={}, item="flaky-queue", origin_channel="C0GENERAL0")
     )
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     await bot.twin.until(lambda: "OPS-1" in bot.thread(card))
     return view.request_id
 
@@ -109,7 +109,7 @@ async def test_an_open_ticket_is_recalled_in_the_thread_and_then_to_the_owners(
     bot: RunningBot,
 ) -> None:
     request_id = await failed_request(bot)
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     await happens(bot, "ticket.reminded", {"ticket_id": "OPS-1", "times": 1}, request_id)
     await bot.twin.until(lambda: "is still open" in bot.thread(card))
 
@@ -199,7 +199,7 @@ async def test_an_event_that_cannot_be_told_is_put_aside_and_the_rest_goes_on(
 
 async def test_a_run_that_takes_long_says_so(bot: RunningBot) -> None:
     request_id = await failed_request(bot)
-    card = await bot.card(holding="is failed")
+    card = await bot.card(holding="has failed")
     await happens(bot, "request.overrunning", {"estimated_duration": "5m"}, request_id)
 
     await bot.twin.until(lambda: "takes longer than the 5m" in bot.thread(card))

@@ -551,16 +551,16 @@ async def test_a_request_shows_components_and_their_values_in_the_order_of_the_d
         "required_items": [component("longer", "cache")],
         "optional_items": [component("db", "cache")],
     }
-    await add_bundle(bench.connection, "shop", bundle)
+    await add_bundle(bench.connection, "shop", bundle, fields=[{"name": "area", "type": "string"}])
     given = {name: on(area="a", a_longer_name="b", zone="c") for name in ("db", "longer")}
 
-    view = await order(bench, parameters={}, components=given)
+    view = await order(bench, parameters={"area": "a"}, components=given)
 
     assert list(view.components) == ["longer", "db"]
     assert [(name, list(own)) for name, own in view.parameters["components"].items()] == [
         ("longer", ["zone", "area", "a_longer_name"]),
         ("db", ["zone", "area", "a_longer_name"]),
     ]
-    assert list(view.parameter_labels) == [
+    assert list(view.parameter_labels) == ["area"] + [
         f"{name}.{field['name']}" for name in ("longer", "db") for field in fields
     ]
