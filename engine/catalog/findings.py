@@ -67,3 +67,13 @@ def path_text(path: Path) -> str:
     """Return a path as people read it: `presentation.fields[0].type`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
+
+
+def value_at(data: Any, path: Path) -> Any:
+    """Return what stands at a path of plain data; None for nothing."""
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from engine.catalog.findings import Finding, Path, path_text
+from engine.catalog.repair import copied, repair_all
 from engine.catalog.scalars import describe
 from engine.catalog.source import Source
 from engine.catalog.suggest import closest
@@ -55,10 +56,10 @@ def read_shape(source: Source, data: Mapping[str, Any], model: type[M]) -> Shape
         for problem in problems
         if path_text(problem.path) not in source.complaints
     )
-    repaired = _copied(data)
+    repaired = copied(data)
     broken: set[Path] = set()
     for _ in range(MOST_ROUNDS):
-        broken |= _repair_all(repaired, [problem.path for problem in problems])
+        broken |= repair_all(repaired, [problem.path for problem in problems])
         try:
             return Shape(model.model_validate(repaired), findings, frozenset(broken))
         except ValidationError as error:
@@ -289,101 +290,3 @@ def _tags(model: type[BaseModel]) -> set[str]:
     if {"HttpPost", "HttpGet"} <= tags:
         tags.add("http")
     return tags
-
-
-# Repair: what stands in for a part that could not be read.
-
-_MANUAL: Final = {"system": "unreadable", "template": {}}
-_PLACEHOLDERS: Final[Mapping[str, Any]] = {
-    "name": "unreadable",
-    "version": "0.0.0",
-    "presentation": {},
-    "fulfillment": {"manual": _MANUAL},
-    "manual": _MANUAL,
-    "targets": {"catalog_items": [{"name": "unreadable", "version_range": "*"}]},
-    "bundle": {},
-}
-
-
-def _element(kind: str | int, value: Any, index: int) -> Any:
-    """Return what stands in for an element of a list; None where nothing can."""
-    name = value.get("name") if isinstance(value, dict) else None
-    known = name if isinstance(name, str) and name.isidentifier() else f"unreadable{index}"
-    match kind:
-        case "fields" | "bundle_fields":
-            return {"name": known, "type": "json"}
-        case "groups":
-            fields = value.get("fields") if isinstance(value, dict) else None
-            return {"name": known, "fields": fields if isinstance(fields, list) else []}
-        case "steps":
-            return {"name": known, "type": "unreadable"}
-        case "verification":
-            return {"type": "unreadable"}
-        case "pre_execution_checks":
-            return {"check": "unreadable"}
-        case "oneof" | "options" | "fallback":
-            return {"value": f"unreadable{index}"}
-        case "required_items" | "optional_items":
-            item = value.get("catalog_item") if isinstance(value, dict) else None
-            readable = isinstance(item, str) and bool(item)
-            return {"name": known, "catalog_item": item if readable else "unreadable"}
-        case "catalog_items":
-            return {"name": known, "version_range": "*", **_target_parameters(value)}
-    return None
-
-
-def _target_parameters(value: Any) -> dict[str, list[str]]:
-    """Return the parameters that a broken target names: templates may use them all the same."""
-    lists = {key: value.get(key) for key in ("required_parameters", "optional_parameters")}
-    return {
-        key: [name for name in names if isinstance(name, str) and name]
-        for key, names in lists.items()
-        if isinstance(names, list)
-    }
-
-
-def _repair_all(data: Any, paths: Iterable[Path]) -> set[Path]:
-    """Repair around each place; a place in a part that went for another one's sake went with it."""
-    gone: set[Path] = set()
-    for path in paths:
-        if not any(path[:length] in gone for length in range(len(path) + 1)):
-            gone.add(_repair(data, path))
-    return gone
-
-
-def _repair(data: Any, path: Path) -> Path:
-    """Take out or replace the smallest part around a place; returns the place of that part."""
-    for length in range(len(path), 0, -1):
-        parent = _at(data, path[: length - 1])
-        key = path[length - 1]
-        if isinstance(parent, dict):
-            if key in parent:
-                if key in _PLACEHOLDERS and length <= 2 and parent[key] != _PLACEHOLDERS[str(key)]:
-                    parent[key] = _PLACEHOLDERS[str(key)]
-                else:
-                    del parent[key]
-                return path[:length]
-            if key in _PLACEHOLDERS and length <= 2:
-                parent[key] = _PLACEHOLDERS[str(key)]
-                return path[:length]
-        elif isinstance(parent, list) and isinstance(key, int) and key < len(parent):
-            stand_in = _element(path[length - 2], parent[key], key)
-            if stand_in is not None and parent[key] != stand_in:
-                parent[key] = stand_in
-                return path[:length]
-    return path
-
-
-def _at(data: Any, path: Path) -> Any:
-    for part in path:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data
-
-
-def _copied(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {key: _copied(value) for key, value in data.items()}
-    return [_copied(value) for value in data] if isinstance(data, list) else data

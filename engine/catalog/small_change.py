@@ -89,15 +89,13 @@ def look(mirror: Commits, objects: Objects, old: str, new: str, known: Known) ->
         for path, found in differing.items()
         if found.after and layout.is_document(path)
     }
-    contents = {path: objects.blob(entry, LARGEST_FILE) for path, entry in documents.items()}
     known = replace(known, has_module=lambda path: objects.is_folder(path.strip("/")))
-    results = {
-        path: read_file(path, content, layout, types=types, known=known)
-        for path, content in contents.items()
-        if content is not None
-    }
-    if len(results) < len(documents):
-        return None
+    results: dict[str, FileResult] = {}
+    for path, entry in documents.items():
+        content = objects.blob(entry, LARGEST_FILE)
+        if content is None:
+            return None
+        results[path] = read_file(path, content, layout, types=types, known=known)
     return Look(
         commit=new,
         layout=layout,

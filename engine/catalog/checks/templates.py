@@ -19,7 +19,7 @@ from engine.catalog.checks.scope import (
 from engine.catalog.checks.subject import Known, Subject
 from engine.catalog.documents import Automation, CatalogBundle, CatalogItem, UpdateItem, UpgradeItem
 from engine.catalog.fields import Condition, MultiselectField, SelectionField
-from engine.catalog.findings import Path
+from engine.catalog.findings import Path, value_at
 from engine.catalog.suggest import closest
 from engine.errors import TemplateError
 from engine.templates import Template, UnknownName, check_condition, check_template, has_template
@@ -74,7 +74,7 @@ class _Walk:
 
     def tree(self, path: Path, place: _Place) -> None:
         """Check every text below a place of the document."""
-        for where, text in _templates(path, _at(self.subject.source.data, path)):
+        for where, text in _templates(path, value_at(self.subject.source.data, path)):
             key = where[len(path)] if len(where) > len(path) else None
             statements = place.statements or (place.statement_body and key == _BODY)
             template = self._read(where, text, statements=statements)
@@ -332,12 +332,3 @@ def _templates(path: Path, tree: Any) -> Iterator[tuple[Path, str]]:
                 yield (*path, key), value
         elif isinstance(value, dict | list):
             yield from _templates((*path, key), value)
-
-
-def _at(data: Any, path: Path) -> Any:
-    for part in path:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data
