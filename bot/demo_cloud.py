@@ -14,8 +14,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
-from html import escape
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Generic, TypeVar
@@ -25,9 +24,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from bot.demo_desk import Ticket, page, ticket_section
 from bot.demo_memory import Memory
 from bot.serving import AsgiServer
 
@@ -72,18 +72,6 @@ class Resource:
     def is_ready(self) -> bool:
         """Whether the operation that makes it has ended."""
         return time.time() >= self.ready_at
-
-
-@dataclass(slots=True)
-class Ticket:
-    """Something that a person is asked to do."""
-
-    id: str
-    summary: str
-    description: str
-    fields: dict[str, Any]
-    status: str = "open"
-    comments: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +295,7 @@ class DemoCloud:
     async def _ticket(self, request: Request) -> Response:
         ticket = self._asked_ticket(request)
         if "text/html" in request.headers.get("accept", ""):
-            return _page(ticket.summary, _ticket_section(ticket))
+            return page(ticket.summary, ticket_section(ticket))
         return JSONResponse(self._as_json(ticket))
 
     async def _comment(self, request: Request) -> Response:
@@ -326,8 +314,8 @@ class DemoCloud:
 
     async def _desk(self, _: Request) -> Response:
         newest_first = reversed(self._tickets.values())
-        sections = "".join(map(_ticket_section, newest_first))
-        return _page("Ticket desk", sections or "<p>No tickets yet.</p>")
+        sections = "".join(map(ticket_section, newest_first))
+        return page("Ticket desk", sections or "<p>No tickets yet.</p>")
 
     def _asked_ticket(self, request: Request) -> Ticket:
         return _found(self._tickets, request.path_params["id"], "ticket")
@@ -377,54 +365,3 @@ def _found(things: Kept[T], key: str, kind: str) -> T:
 async def _refusal(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  (registered for this class alone)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-def _ticket_section(ticket: Ticket) -> str:
-    open_still = ticket.status in ("open", "in_progress")
-    button = (
-        f'<form method="post" action="/tickets/{escape(ticket.id)}/resolve">'
-        "<button>Resolve</button></form>"
-    )
-    comments = "".join(f"<blockquote>{escape(text)}</blockquote>" for text in ticket.comments)
-    facts = "".join(
-        f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>"
-        for key, value in ticket.fields.items()
-    )
-    return (
-        f'<article id="{escape(ticket.id)}" class="{escape(ticket.status)}">'
-        f"<h2>{escape(ticket.summary)}</h2>"
-        f"<p><code>{escape(ticket.id)}</code> <b>{escape(ticket.status)}</b></p>"
-        f"<pre>{escape(ticket.description)}</pre><dl>{facts}</dl>{comments}"
-        f"{button if open_still else ''}</article>"
-    )
-
-
-def _page(title: str, body: str) -> Response:
-    return HTMLResponse(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style><main><h1>{escape(title)}</h1>{body}</main></html>",
-        headers={
-            "content-security-policy": (
-                "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
-                "frame-ancestors 'none'; base-uri 'none'"
-            ),
-            "x-content-type-options": "nosniff",
-            "referrer-policy": "same-origin",
-        },
-    )
-
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0; background: #f6f6f4; color: #1d1c1d }
-main { max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
-article { background: #fff; border: 1px solid #ddd; border-radius: 8px; padding: 1rem 1.25rem;
-  margin: 1rem 0; border-left: 4px solid #d9822b }
-article.resolved, article.closed { border-left-color: #2e9e6b; color: #555 }
-h1, h2 { line-height: 1.25 } h2 { margin: 0; font-size: 1.1rem }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit }
-dt { color: #666; font-size: .85rem } dd { margin: 0 0 .5rem; overflow-wrap: anywhere }
-blockquote { margin: .5rem 0; padding-left: .75rem; border-left: 2px solid #ddd }
-button { font: inherit; padding: .35rem 1rem; border: 0; border-radius: 6px; background: #0b6e4f;
-  color: #fff; cursor: pointer }
-button:focus-visible { outline: 3px solid #7cc4a8 }
-"""

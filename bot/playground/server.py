@@ -26,13 +26,14 @@ from bot.playground.gestures import Gestures
 from bot.playground.installation import Installation, default_installation
 from bot.playground.memory import Memory, remember, restore, state_of
 from bot.playground.message_box import MessageBox
-from bot.playground.methods import WebApi
+from bot.playground.methods import METHODS
 from bot.playground.pages import Pages
 from bot.playground.refusals import JsonObject, Refused
 from bot.playground.responses import respond
 from bot.playground.safety import Doorkeeper, OwnHostOnly
 from bot.playground.sockets import Sockets
 from bot.playground.views import Views
+from bot.playground.web_api import WebApi
 from bot.playground.workspace import (
     Clock,
     Person,
@@ -102,6 +103,7 @@ class Playground:
         if request_url is not None:
             self.deliver_to(request_url)
         self.web_api = WebApi(
+            METHODS,
             self.workspace,
             self.views,
             self.installation,
