@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.forms import modals
 from bot.messages import lists
 from bot.messages.card import card, standing
+from bot.messages.decisions import answered
 from bot.messages.milestones import MILESTONES, milestone
 from bot.messages.replies import markup_for
 from bot.messages.steps import step_line
@@ -17,9 +19,11 @@ from bot.messages.text import mrkdwn
 from bot.playground.limits import check_blocks, check_text
 from engine import (
     SECRET_DOTS,
+    ApprovalView,
     AttemptView,
     Event,
     Page,
+    Question,
     RequestSummary,
     RequestView,
     StepView,
@@ -311,3 +315,27 @@ def test_lists_say_how_a_request_stands_in_the_words_of_its_card(
     _, blocks = lists.requests(Page([summary]), lists.Query("requests"))
     assert told in str(blocks)
     assert standing(summary) == standing(request(**changes))
+
+
+def test_a_ticket_says_on_the_card_only_what_the_card_does_not() -> None:
+    again = TicketView(
+        "OPS-1", "jira", "fallback", "open", summary="Please make orders (req-20261124-abcd)"
+    )
+    assert "Please make" not in str(card(request(step(), tickets=(again,))).blocks)
+    other = replace(again, summary="Clean up the bucket")
+    assert "Clean up the bucket" in str(card(request(step(), tickets=(other,))).blocks)
+
+
+@pytest.mark.parametrize(("kind", "offered"), [("HttpPost", False), ("TerraformFile", True)])
+def test_an_abort_offers_to_destroy_only_what_terraform_made(kind: str, offered: bool) -> None:
+    form = modals.abort_form(request(step(type=kind), status="failed"))
+    assert ("Destroy what Terraform made" in str(form)) is offered
+
+
+def test_a_question_waits_for_the_approval_that_is_due_and_says_how_the_last_one_ended() -> None:
+    asked = Question("C0OPS", "1.1", None, ":raised_hand: asks for your approval", is_direct=False)
+    first = ApprovalView(None, "withdrawn", [{"team": "platform"}], 1, ())
+    again = replace(first, status="waiting")
+    assert answered(asked, request(approvals=(first, again))) is None
+    assert "not needed any more" in str(answered(asked, request(approvals=(first,))))
+    assert "not asked any more" in str(answered(asked, request()))
