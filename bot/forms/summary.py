@@ -28,7 +28,7 @@ def summary(form: Form, filled: Filled, dry_run: RequestView | None) -> list[Blo
     if len(blocks) > PARAGRAPHS:
         blocks = [*blocks[:PARAGRAPHS], section(asking.THE_REST_IS_ON_ITS_PAGES)]
     if dry_run is not None:
-        blocks += [divider(), section(asking.will_run(dry_run))]
+        blocks += [divider(), *paragraphs(asking.will_run(dry_run).split("\n"))]
     return blocks
 
 

@@ -114,7 +114,7 @@ def will_run(view: RequestView) -> str:
     failing = [(code(one.step_id, 150), _found(one).get("problem")) for one in running]
     beside = _beside(view.rehearsal) if view.rehearsal else ()
     wrong = [(name, problem) for name, problem in (*failing, *beside) if problem]
-    after = _after_a_failure(view.rehearsal) if view.rehearsal else ""
+    after = _after_a_failure(view.rehearsal) + _by_hand(view.rehearsal) if view.rehearsal else ""
     problems = (_would_fail(name, problem) for name, problem in wrong[:MOST_PROBLEMS])
     return "".join([f"{told}.{approval}{after}", *problems])
 
@@ -128,6 +128,17 @@ def _after_a_failure(rehearsal: Rehearsal) -> str:
     steps = [code(step.step_id, 150) for step in rehearsal.rollback]
     more = f" and {len(steps) - 15} more" if len(steps) > 15 else ""
     return f"\nAfter a failure: {', '.join(steps[:15])}{more}." if steps else ""
+
+
+def _by_hand(rehearsal: Rehearsal) -> str:
+    """Tell where people would be asked."""
+    systems = [code(one, 100) for one in dict.fromkeys(map(_name, rehearsal.tickets))]
+    more = f" and {len(systems) - 5} more" if len(systems) > 5 else ""
+    return (
+        f"\nWhat is left to people becomes a ticket in {', '.join(systems[:5])}{more}."
+        if systems
+        else ""
+    )
 
 
 def _beside(rehearsal: Rehearsal) -> Iterator[tuple[str, str | None]]:

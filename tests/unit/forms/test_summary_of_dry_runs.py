@@ -6,6 +6,8 @@ from dataclasses import fields
 from typing import Any
 
 from bot.messages import asking
+from bot.messages.blocks import paragraphs
+from bot.playground.limits import check_blocks
 from engine import ForeseenTemplate, Rehearsal, RequestView, StepView
 
 
@@ -19,7 +21,7 @@ def step(name: str, **rehearsal: Any) -> StepView:
 
 def told(*steps: StepView, rehearsal: Rehearsal | None = None) -> str:
     whole: dict[str, Any] = dict.fromkeys(one.name for one in fields(RequestView))
-    found = {"steps": steps, "approvals": [], "rehearsal": rehearsal}
+    found: dict[str, Any] = {"steps": steps, "approvals": [], "rehearsal": rehearsal}
     return asking.will_run(RequestView(**whole | found))
 
 
@@ -66,3 +68,18 @@ def test_a_ticket_or_check_that_would_fail_is_said() -> None:
     text = told(step("net"), rehearsal=Rehearsal([], [ticket], [check]))
     assert "The check `check_backup_status` would fail: No &lt;!here&gt;" in text
     assert "The ticket in `db/jira` would fail: There is no 'sise' here" in text
+
+
+def test_where_people_would_be_asked_is_named_once() -> None:
+    tickets = [ForeseenTemplate("jira", None, None), ForeseenTemplate("jira", None, None)]
+    text = told(step("net"), rehearsal=Rehearsal([], tickets, []))
+    assert text.endswith("\nWhat is left to people becomes a ticket in `jira`.")
+
+
+def test_the_longest_dry_run_is_whole_and_fits_slack() -> None:
+    named = [step(f"{at}-{'x' * 140}", problem="y" * 600) for at in range(20)]
+    text = told(*named, rehearsal=Rehearsal(named, [], []))
+    blocks = paragraphs(text.split("\n"))
+    check_blocks(blocks)
+    shown = "\n".join(block["text"]["text"] for block in blocks)
+    assert shown == text
