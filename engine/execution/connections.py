@@ -12,7 +12,7 @@ from typing import Any
 from engine.errors import StepFailed, TemplateError
 from engine.requests.names import shown_names
 from engine.requests.subject import part_of
-from engine.store.execution import ClaimedRequest
+from engine.store.claimed import ClaimedRequest
 from engine.templates import has_template, render
 
 

@@ -24,7 +24,8 @@ from engine.requests.parameters import SECRET_KEY, in_clear, is_reference, seal_
 from engine.requests.tickets import effect_key
 from engine.secrets import Cipher
 from engine.store import events, execution, secrets
-from engine.store.execution import Claim, ClaimedRequest
+from engine.store.claimed import ClaimedRequest
+from engine.store.execution import Claim
 from engine.store.pool import Connection, Pool, through_outage, transaction
 from engine.store.secrets import EncryptedValue
 

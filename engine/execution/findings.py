@@ -14,7 +14,8 @@ from engine.redaction import NOTHING_SECRET, Redactor
 from engine.requests.subject import fulfillment_of
 from engine.secrets import Cipher
 from engine.steps.base import Completed
-from engine.store.execution import Claim, ClaimedRequest
+from engine.store.claimed import ClaimedRequest
+from engine.store.execution import Claim
 
 RESULT: Final = "$result"
 """Key in `external` of what `start` gave, while its verification waits."""

@@ -11,7 +11,7 @@ from engine.errors import StepFailed
 from engine.execution.script import Rehearsed
 from engine.execution.step_facts import StepFacts
 from engine.requests.tickets import effect_key
-from engine.store.execution import ClaimedRequest
+from engine.store.claimed import ClaimedRequest
 from engine.store.requests import StepRow
 
 

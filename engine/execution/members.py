@@ -29,7 +29,8 @@ from engine.requests.parameters import (
 )
 from engine.requests.subject import asked_of, part_of
 from engine.secrets import Cipher
-from engine.store.execution import ClaimedMember, ClaimedRequest, MemberParameters
+from engine.store.claimed import ClaimedMember, ClaimedRequest
+from engine.store.execution import MemberParameters
 from engine.store.secrets import EncryptedValue
 from engine.templates import render
 

@@ -21,7 +21,7 @@ import structlog
 
 from engine.events import STEPS_CHANNEL
 from engine.metrics import TAKE_OVERS
-from engine.store import execution, requests, timeouts
+from engine.store import execution, requests, steps, timeouts
 from engine.store.execution import Finish, Lost
 from engine.store.pool import Pool, retried_on_conflict, transaction
 from engine.store.timeouts import Overdue
@@ -85,13 +85,13 @@ def _gone_on(lost: Lost) -> Finish:
 async def _time_out(pool: Pool, request_id: UUID) -> None:
     async with transaction(pool) as connection:
         await requests.lock_request(connection, request_id)
-        await execution.lock_steps(connection, request_id)
+        await steps.lock_steps(connection, request_id)
         row = await requests.request_row(connection, request_id)
         if row is None or row.status != "in_progress":
             return
         log.warning("request_timed_out", request_id=row.request_id)
         await requests.set_reason(connection, request_id, "The sequence took too long.")
-        ended = await execution.cancel_steps(
+        ended = await steps.cancel_steps(
             connection, request_id, skip_reason="dependency", error_type="timeout"
         )
         if not ended.running:
@@ -102,7 +102,7 @@ async def _time_out(pool: Pool, request_id: UUID) -> None:
 async def _stop_component(pool: Pool, late: Overdue) -> None:
     async with transaction(pool) as connection:
         await requests.lock_request(connection, late.request_id)
-        await execution.lock_steps(connection, late.request_id)
+        await steps.lock_steps(connection, late.request_id)
         row = await requests.request_row(connection, late.request_id)
         if row is None or row.status != "in_progress":
             return

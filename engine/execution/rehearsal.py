@@ -36,8 +36,8 @@ from engine.execution.scope import secret_ids
 from engine.execution.script import PlannedRequest, Rehearsed, Script, told
 from engine.results import Rehearsal, RequestView, StepView
 from engine.steps.base import Foreseen, Foresees
-from engine.store import execution, requests, secrets
-from engine.store.execution import ClaimedRequest
+from engine.store import claimed, requests, secrets
+from engine.store.claimed import ClaimedRequest
 from engine.store.pool import Connection
 from engine.tickets.registry import TicketRegistry
 
@@ -50,7 +50,7 @@ SECONDS: Final = 180.0
 
 async def read_plan(connection: Connection, request_id: UUID) -> PlannedRequest:
     """Read a request in the transaction that wrote it."""
-    request = (await execution.requests_of(connection, [request_id]))[request_id]
+    request = (await claimed.requests_of(connection, [request_id]))[request_id]
     steps = await requests.steps_of(connection, request_id, untouched_rollback=True)
     return PlannedRequest(request, steps, await secrets.by_id(connection, set(secret_ids(request))))
 

@@ -48,7 +48,8 @@ from engine.spans import in_span
 from engine.steps.base import Completed, StepType, Waiting
 from engine.steps.registry import StepRegistry
 from engine.steps.templates import read_template
-from engine.store.execution import Claim, ClaimedRequest, Finish
+from engine.store.claimed import ClaimedRequest
+from engine.store.execution import Claim, Finish
 from engine.store.pool import OUTAGE_SECONDS, Pool
 from engine.templates import evaluate, render
 from engine.verifications.base import Verdict

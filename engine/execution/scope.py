@@ -17,7 +17,8 @@ from engine.requests.names import listed, template_names
 from engine.requests.parameters import in_clear, references_in, texts_in
 from engine.requests.subject import part_of
 from engine.secrets import Cipher, SecretFiles, SecretScope
-from engine.store.execution import ClaimedRequest, MemberParameters
+from engine.store.claimed import ClaimedRequest
+from engine.store.execution import MemberParameters
 from engine.store.secrets import EncryptedValue
 
 

@@ -26,7 +26,7 @@ from engine.requests.subject import COMPONENTS, part_of
 from engine.results import ForeseenTemplate
 from engine.steps.base import Foreseen
 from engine.steps.templates import judge_template
-from engine.store.execution import ClaimedRequest
+from engine.store.claimed import ClaimedRequest
 from engine.store.requests import StepRow
 from engine.store.secrets import EncryptedValue
 from engine.templates import check_condition

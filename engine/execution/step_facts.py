@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from engine.store.execution import ClaimedRequest
+from engine.store.claimed import ClaimedRequest
 
 
 class StepRecord(Protocol):

@@ -16,8 +16,8 @@ from engine.execution.ticket_text import LONGEST_SUMMARY, Cause, TicketType
 from engine.redaction import Redactor
 from engine.requests.parameters import with_dots
 from engine.requests.subject import fulfillment_of
-from engine.store import execution, outbox, requests, secrets
-from engine.store.execution import ClaimedRequest
+from engine.store import claimed, outbox, requests, secrets
+from engine.store.claimed import ClaimedRequest
 from engine.store.outbox import Item, KeptTicket, StepState
 from engine.store.pool import Connection, transaction
 from engine.store.secrets import EncryptedValue
@@ -37,7 +37,7 @@ class Drafts:
         """Return what the ticket says, in which system, and what redacts the system's answers."""
         async with transaction(self._around.pool) as connection:
             request_id = request_of(item)
-            found = await execution.requests_of(connection, [request_id])
+            found = await claimed.requests_of(connection, [request_id])
             request = found[request_id]
             kept = await secrets.by_id(connection, secret_ids(request))
             attempts = (
@@ -94,7 +94,7 @@ class Drafts:
     async def _template(self, request_id: UUID, step_id: UUID | None) -> Mapping[str, Any]:
         """Return the manual section's template, rendered with the secrets as they are now."""
         async with transaction(self._around.pool) as connection:
-            request = (await execution.requests_of(connection, {request_id}))[request_id]
+            request = (await claimed.requests_of(connection, {request_id}))[request_id]
             kept = await secrets.by_id(connection, secret_ids(request))
             step = await _step(connection, request_id, step_id)
         component = step.component if step else None

@@ -16,7 +16,7 @@ from engine.errors import PaoError
 from engine.foreign_json import dump_json
 from engine.redaction import Redactor
 from engine.requests.parameters import with_dots
-from engine.store.execution import ClaimedRequest
+from engine.store.claimed import ClaimedRequest
 from engine.store.outbox import FailedAttempt, StepState
 from engine.templates import render
 

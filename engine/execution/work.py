@@ -31,8 +31,9 @@ from engine.execution.run import Surroundings, run_claim, stay_alive
 from engine.execution.scope import RunScope, Scopes, secret_ids
 from engine.metrics import START_DELAY, step_turned
 from engine.requests.parameters import references_in
-from engine.store import execution, secrets
-from engine.store.execution import Claim, ClaimedRequest, Finish, Phase
+from engine.store import claimed, execution, secrets
+from engine.store.claimed import ClaimedRequest
+from engine.store.execution import Claim, Finish, Phase
 from engine.store.pool import transaction
 
 log = structlog.get_logger(__name__)
@@ -133,7 +134,7 @@ class Work:
             )
             if not claims:
                 return False
-            requests = await execution.requests_of(connection, {c.request_id for c in claims})
+            requests = await claimed.requests_of(connection, {c.request_id for c in claims})
             of_request = {id_: frozenset(secret_ids(one)) for id_, one in requests.items()}
             wanted = [
                 of_request[one.request_id].union(references_in(one.external)) for one in claims

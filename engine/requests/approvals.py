@@ -29,7 +29,7 @@ from engine.requests.names import fixed_of, shown_names
 from engine.requests.subject import COMPONENTS
 from engine.store import approvals, events
 from engine.store.approvals import ApprovalRow, NewApproval
-from engine.store.execution import ClaimedRequest
+from engine.store.claimed import ClaimedRequest
 from engine.store.pool import Connection
 from engine.store.requests import RequestRow
 from engine.templates import Template, check_condition, check_template, evaluate, has_template

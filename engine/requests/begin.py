@@ -28,7 +28,7 @@ from engine.requests import approvals, tickets, windows
 from engine.requests.approvals import Rule, Teams
 from engine.requests.checks import COMPATIBILITY, checks_of, incompatibility
 from engine.requests.parameters import with_dots
-from engine.store import events, execution, gates, requests, timeouts
+from engine.store import claimed, events, execution, gates, requests, steps, timeouts
 from engine.store.gates import FactsRow
 from engine.store.pool import Connection
 from engine.store.requests import RequestRow
@@ -142,7 +142,7 @@ async def keep_window(
 async def locked(connection: Connection, request_id: UUID) -> RequestRow:
     """Lock a request and its steps, in this order; return it as it stands then."""
     await requests.lock_request(connection, request_id)
-    await execution.lock_steps(connection, request_id)
+    await steps.lock_steps(connection, request_id)
     return await _row(connection, request_id)
 
 
@@ -188,7 +188,7 @@ def as_facts(row: FactsRow, window_grace: Any = WINDOW_GRACE) -> CheckFacts:
 async def _rules(connection: Connection, row: RequestRow) -> Sequence[Rule]:
     if not approvals.sections(row.plan):
         return ()
-    request = (await execution.requests_of(connection, [row.id]))[row.id]
+    request = (await claimed.requests_of(connection, [row.id]))[row.id]
     return approvals.due(row.plan, request)
 
 

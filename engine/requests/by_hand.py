@@ -34,7 +34,7 @@ from engine.requests.sealed import redactor_of
 from engine.requests.views import declared_outputs
 from engine.results import Actor
 from engine.secrets import Cipher
-from engine.store import events, execution, gates, outbox, requests
+from engine.store import events, execution, gates, outbox, requests, steps
 from engine.store import secrets as stored_secrets
 from engine.store.pool import Connection
 from engine.store.requests import RequestRow, StepRow
@@ -50,7 +50,7 @@ async def skip(
     failed = await failed_step(connection, row, step)
     reason = (await redactor_of(connection, cipher, row)).text(reason)
     await drop_step_tickets(connection, row, [failed])
-    await execution.close_step(connection, row.id, failed.step_id, skipped=True, reason=reason)
+    await steps.close_step(connection, row.id, failed.step_id, skipped=True, reason=reason)
     await _go_on_if_possible(connection, row)
     await audited(connection, actor, Action.SKIP, row, step=failed.step_id, reason=reason)
     return row.id
@@ -110,7 +110,7 @@ async def resolve_step(
         ]
     )
     await _resolve_tickets(connection, row.id, failed.id)
-    await execution.close_step(connection, row.id, failed.step_id, outputs=outputs)
+    await steps.close_step(connection, row.id, failed.step_id, outputs=outputs)
     await _go_on_if_possible(connection, row)
 
 

@@ -26,7 +26,7 @@ from engine.requests.step_approvals import fields_of, outputs_of, secret_names
 from engine.requests.views import find
 from engine.results import Actor, ApprovalView
 from engine.secrets import Cipher
-from engine.store import approvals, audit, events, execution, gates, requests
+from engine.store import approvals, audit, events, gates, requests, steps
 from engine.store import secrets as stored_secrets
 from engine.store.approvals import ApprovalRow
 from engine.store.pool import Connection, Pool, retried_on_conflict, transaction
@@ -340,9 +340,7 @@ async def _give_up(
         await approvals.withdraw(connection, row.id, resumptions_only=True)
     if row.status == "submitted":
         await approvals.withdraw(connection, row.id)
-        await execution.cancel_steps(
-            connection, row.id, skip_reason="aborted", error_type="aborted"
-        )
+        await steps.cancel_steps(connection, row.id, skip_reason="aborted", error_type="aborted")
         await gates.clear(connection, row.id)
         await requests.set_reason(connection, row.id, reason)
         await requests.change_status(connection, row.id, "cancelled")

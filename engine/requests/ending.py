@@ -25,7 +25,7 @@ from engine.requests.tickets import ask_for_ticket, drop_tickets
 from engine.requests.views import ABORTABLE, CANCELLABLE
 from engine.results import Actor
 from engine.secrets import Cipher
-from engine.store import aborting, approvals, execution, gates, requests, submission
+from engine.store import aborting, approvals, execution, gates, requests, steps, submission
 from engine.store.aborting import DESTROY_PREFIX
 from engine.store.pool import Connection
 from engine.store.requests import RequestRow, StepRow
@@ -101,7 +101,7 @@ async def _stop(connection: Connection, row: RequestRow) -> None:
     """Have nothing of the request begin any more, and what runs end."""
     await approvals.withdraw(connection, row.id)
     await gates.clear(connection, row.id)
-    await execution.cancel_steps(connection, row.id, skip_reason="aborted", error_type="aborted")
+    await steps.cancel_steps(connection, row.id, skip_reason="aborted", error_type="aborted")
 
 
 async def _end(connection: Connection, row: RequestRow, *, status: str, reason: str | None) -> None:

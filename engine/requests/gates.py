@@ -27,8 +27,8 @@ from engine.events import STEPS_CHANNEL
 from engine.requests import begin, decisions, limits
 from engine.requests.checks import WINDOW, CheckCall, checks_of, outside_window
 from engine.requests.names import shown_names
-from engine.store import execution, gates, requests
-from engine.store.execution import ClaimedRequest
+from engine.store import claimed, gates, requests
+from engine.store.claimed import ClaimedRequest
 from engine.store.gates import FactsRow, GateClaim
 from engine.store.pool import Pool, retried_on_conflict, transaction
 from engine.templates import render
@@ -103,7 +103,7 @@ class Gates:
     async def _check(self, claim: GateClaim) -> None:
         async with transaction(self._pool) as connection:
             row = await gates.facts(connection, claim.id)
-            request = (await execution.requests_of(connection, [claim.id])).get(claim.id)
+            request = (await claimed.requests_of(connection, [claim.id])).get(claim.id)
         if row is None or request is None:
             return
         facts = begin.as_facts(row, self._config.window_grace)

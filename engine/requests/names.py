@@ -14,7 +14,7 @@ from engine.catalog.options import DOCUMENT_KEYS
 from engine.errors import TemplateError
 from engine.requests.parameters import with_dots
 from engine.requests.subject import COMPONENTS, component_outputs, part_of, step_subject
-from engine.store.execution import ClaimedRequest
+from engine.store.claimed import ClaimedRequest
 from engine.templates import render
 
 

@@ -32,7 +32,7 @@ from engine.requests.judging import Intake
 from engine.requests.names import shown_names
 from engine.requests.tickets import drop_tickets
 from engine.results import Actor
-from engine.store import approvals, execution, requests
+from engine.store import approvals, claimed, requests, steps
 from engine.store.pool import Connection
 from engine.store.requests import RequestRow, StepRow
 from engine.templates import render
@@ -185,7 +185,7 @@ async def _ask_again(
 ) -> bool:
     """Ask for the approvals that read a changed field once more; say whether there are any."""
     await approvals.withdraw(connection, row.id, resumptions_only=True)
-    request = (await execution.requests_of(connection, [row.id]))[row.id]
+    request = (await claimed.requests_of(connection, [row.id]))[row.id]
     request = replace(request, parameters=changed.parameters)
     asked: list[tuple[Rule, StepRow | None, Mapping[str, Any]]] = [
         (rule, None, {}) for rule in rules.due(row.plan, request, changed.names)
@@ -218,19 +218,19 @@ async def _ask_again(
 async def _carry_on(connection: Connection, row: RequestRow, how: Resumption) -> None:
     """Make the failed steps pending again, and let the request go on."""
     if how.parameters is not None:
-        await execution.set_parameters(connection, row.id, how.parameters)
+        await requests.set_parameters(connection, row.id, how.parameters)
         before, row = row, await begin.locked(connection, row.id)
         if before.parameters.get(windows.PARAMETER) != row.parameters.get(windows.PARAMETER):
             row = await begin.keep_window(connection, row, is_changed=True)
-    steps = await requests.steps_of(connection, row.id)
-    meant = [step for step in steps if how.step in (None, step.step_id)]
+    found = await requests.steps_of(connection, row.id)
+    meant = [step for step in found if how.step in (None, step.step_id)]
     await drop_step_tickets(connection, row, meant)
-    await execution.reset_steps(
+    await steps.reset_steps(
         connection,
         row.id,
         step=how.step,
         skip_verification=how.skip_verification,
-        from_first=how.step is None and _was_rolled_back(steps),
+        from_first=how.step is None and _was_rolled_back(found),
     )
     await go_on(connection, row, None if how.timeout is None else float(how.timeout))
 
@@ -270,7 +270,7 @@ async def go_on(connection: Connection, row: RequestRow, seconds: float | None) 
     """Take a failed request through resuming to in_progress; its checks first if nothing began."""
     await _require_members(connection, row)
     await approvals.withdraw(connection, row.id, resumptions_only=True)
-    await execution.reset_rollback(connection, row.id)
+    await steps.reset_rollback(connection, row.id)
     try:
         await requests.change_status(connection, row.id, "resuming")
     except ConstraintViolated as error:

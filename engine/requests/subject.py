@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.store.execution import ClaimedMember, ClaimedRequest
+from engine.store.claimed import ClaimedMember, ClaimedRequest
 
 COMPONENTS = "components"
 

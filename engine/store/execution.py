@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -52,60 +52,6 @@ class Claim:
     is_new: bool
     """Whether this turn began the attempt."""
     told: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedRequest:
-    """What the steps of a request are rendered from."""
-
-    id: UUID
-    request_id: str
-    request_type: str
-    plan: Mapping[str, Any]
-    parameters: Mapping[str, Any]
-    requester_user_id: str
-    requester_team: str | None
-    requester_email: str | None
-    requester_name: str
-    catalog_commit: str | None
-    instance_id: str | None
-    instance_name: str | None
-    instance_version: str | None
-    service_outputs: Mapping[str, Any] | None
-    deployment_parameters: Mapping[str, Any] | None
-    steps: Mapping[str, Any]
-    """The outputs of its steps by id; None of a step that gave none."""
-    dependencies: Mapping[str, Any]
-    members: Mapping[str, ClaimedMember] = field(default_factory=dict)
-    """Of a bundle: the instance of each component that is on."""
-    past_steps: Mapping[str | None, Mapping[str, Any]] = field(default_factory=dict)
-    """Of a decommission: what the steps of all that was done before gave, by component and name."""
-
-    @property
-    def is_destructive(self) -> bool:
-        """Whether its document was declared so; what makes or ends an instance always is."""
-        makes_or_ends = self.request_type in ("create", "decommission")
-        return bool(self.plan.get("destructive", makes_or_ends))
-
-    def instance_of(self, component: str | None) -> str | None:
-        """Return the external id of the instance that a step is about: a component's own."""
-        member = self.members.get(component or "")
-        return member.instance_id if member else self.instance_id
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedMember:
-    """A member of the bundle that a request is about; `outputs` are what its component gave so far."""
-
-    request_id: UUID
-    component: str
-    id: UUID
-    instance_id: str
-    instance_name: str
-    catalog_version: str
-    deployment_parameters: Mapping[str, Any]
-    outputs: Mapping[str, Any]
-    dependencies: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,15 +139,6 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
-    """How many steps of a request were running, and how many had not begun."""
-
-    running: int
-    skipped: int
-    told: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a request is; `version` changes with its status."""
 
@@ -221,14 +158,6 @@ async def claim(
     """Take up to `limit` due steps, of one request or of all; none while the engine is paused."""
     parameters = {"owner": owner, "limit": limit, "lease": lease, "request_id": request_id}
     return await rows(connection, _sql.claim_steps, parameters, Claim)
-
-
-async def requests_of(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, ClaimedRequest]:
-    """Return what the steps of these requests are rendered from."""
-    parameters = {"ids": list(ids)}
-    found = await rows(connection, _sql.requests_of_claims, parameters, ClaimedRequest)
-    requests_by_id = {request.id: request for request in found}
-    return requests_by_id | await _with_what_they_are_about(connection, found)
 
 
 async def seconds_to_next(connection: Connection, request_id: UUID | None = None) -> float | None:
@@ -375,118 +304,9 @@ async def overdue(connection: Connection, limit: int) -> list[UUID]:
     return await values(connection, _sql.overdue_requests, {"limit": limit})
 
 
-async def lock_steps(connection: Connection, request_id: UUID) -> None:
-    """Take all steps of a request, after the request itself, before they are changed from outside."""
-    await values(connection, _sql.lock_steps, {"id": request_id})
-
-
-async def cancel_steps(
-    connection: Connection, request_id: UUID, *, skip_reason: str, error_type: str
-) -> Cancelled:
-    """End a request's open steps: skip what has not begun, have the rest cancelled by a worker."""
-    parameters = {"id": request_id, "skip_reason": skip_reason, "error_type": error_type}
-    return (await rows(connection, _sql.cancel_steps, parameters, Cancelled))[0]
-
-
-async def reset_steps(
-    connection: Connection,
-    request_id: UUID,
-    *,
-    step: str | None = None,
-    skip_verification: bool = False,
-    from_first: bool = False,
-) -> int:
-    """Make failed steps pending again, in a new attempt group, with what was skipped because of them.
-
-    `from_first` (after a rollback): completed ones too. Return how many.
-    """
-    parameters = {
-        "id": request_id,
-        "step": step,
-        "skip_verification": skip_verification,
-        "from_first": from_first,
-    }
-    count = int(await value(connection, _sql.step_reset, parameters))
-    await _settle(connection, request_id)
-    return count
-
-
-async def close_step(
-    connection: Connection,
-    request_id: UUID,
-    step: str,
-    *,
-    outputs: Mapping[str, Any] | None = None,
-    skipped: bool = False,
-    reason: str = "",
-) -> UUID | None:
-    """End a failed step by hand, completed or skipped; None where it is not failed.
-
-    What was skipped because of it becomes pending.
-    """
-    parameters = {
-        "id": request_id,
-        "step": step,
-        "status": "skipped" if skipped else "completed",
-        "skip_reason": "manual" if skipped else None,
-        "outputs": jsonb(outputs or {}),
-        "data": jsonb({"reason": "manual", "text": reason}),
-    }
-    closed: UUID | None = await value(connection, _sql.close_step, parameters)
-    if closed is not None:
-        await value(connection, _sql.release_skipped, {"id": request_id, "step": step})
-        await _settle(connection, request_id)
-    return closed
-
-
-async def reset_rollback(connection: Connection, request_id: UUID) -> None:
-    """Make the rollback of a request that goes on ready for another failure."""
-    await run(connection, _sql.reset_rollback, {"id": request_id})
-
-
-async def set_parameters(
-    connection: Connection, request_id: UUID, parameters: Mapping[str, Any]
-) -> None:
-    """Replace the parameters of a request."""
-    new = {"id": request_id, "parameters": jsonb(parameters)}
-    await run(connection, _sql.set_parameters, new)
-
-
 async def progress(connection: Connection, request_id: UUID) -> Progress | None:
     """Return how far a request is."""
     return await row_or_none(connection, _sql.request_progress, {"id": request_id}, Progress)
-
-
-async def _with_what_they_are_about(
-    connection: Connection, found: Sequence[ClaimedRequest]
-) -> dict[UUID, ClaimedRequest]:
-    """Return the requests about bundles, and those that end something, with what their steps see."""
-    ending = [one.id for one in found if one.request_type == "decommission"]
-    bundles = [one.id for one in found if one.plan.get("components")]
-    if not ending and not bundles:
-        return {}
-    parameters = {"ids": [*ending, *bundles]}
-    members = await rows(connection, _sql.members_of_requests, parameters, ClaimedMember)
-    made = await rows(connection, _sql.steps_of_past, {"ids": ending}, _PastStep)
-    return {
-        one.id: replace(
-            one,
-            members={m.component: m for m in members if m.request_id == one.id},
-            past_steps=_by_component(step for step in made if step.request_id == one.id),
-        )
-        for one in found
-        if one.id in parameters["ids"]
-    }
-
-
-def _by_component(steps: Iterable[_PastStep]) -> dict[str | None, dict[str, Any]]:
-    """Return what steps gave by component and name; later outputs of one name over earlier ones."""
-    found: dict[str | None, dict[str, Any]] = {}
-    for step in steps:
-        named = found.setdefault(step.component, {})
-        earlier = named.get(step.step_name)
-        named[step.step_name] = {**(earlier or {}), **step.outputs} if step.outputs else earlier
-    return found
 
 
 async def _keep_members(
@@ -505,12 +325,6 @@ async def _keep_members(
             await run(connection, _sql.keep_member_parameters, kept)
 
 
-async def _settle(connection: Connection, request_id: UUID) -> None:
-    """Skip again what another failed step blocks, and count what the rest waits for."""
-    await run(connection, _sql.skip_blocked, {"id": request_id})
-    await run(connection, _sql.count_waiting, {"id": request_id})
-
-
 def _as_json(one: Finish) -> dict[str, Any]:
     """Return what the statement reads; a field that is missing is NULL there."""
     facts = ((name, getattr(one, name)) for name in _FINISH_FIELDS)
@@ -520,14 +334,6 @@ def _as_json(one: Finish) -> dict[str, Any]:
 _FINISH_FIELDS = tuple(
     field.name for field in fields(Finish) if field.name not in ("secrets", "member")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _PastStep:
-    request_id: UUID
-    component: str | None
-    step_name: str
-    outputs: Any
 
 
 @dataclass(frozen=True, slots=True)

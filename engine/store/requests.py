@@ -301,6 +301,14 @@ async def log_lines(connection: Connection, request_id: UUID, step: str) -> list
     )
 
 
+async def set_parameters(
+    connection: Connection, request_id: UUID, parameters: Mapping[str, Any]
+) -> None:
+    """Replace the parameters of a request."""
+    new = {"id": request_id, "parameters": jsonb(parameters)}
+    await run(connection, _sql.set_parameters, new)
+
+
 @dataclass(frozen=True, slots=True)
 class _Chosen:
     dependency_name: str

@@ -266,3 +266,8 @@ WHERE r.id = %(request_id)s AND d.dependency_name IS NOT NULL AND m.component_na
 -- name: hold_members
 -- Take the instances that a create makes.
 SELECT id FROM service_instances WHERE creation_request_id = %(request_id)s ORDER BY id FOR NO KEY UPDATE;
+
+-- name: set_parameters
+-- Replace the parameters of a request.
+UPDATE service_requests SET parameters = %(parameters)s, updated_at = clock_timestamp()
+WHERE id = %(id)s;
