@@ -80,9 +80,13 @@ WHERE status = 'waiting' AND expires_at <= clock_timestamp()
 GROUP BY request_id ORDER BY min(expires_at);
 
 -- name: wake_step
--- Have a waiting step look at once at what became of its approval.
-UPDATE request_steps SET next_run_at = clock_timestamp()
-WHERE id = %(id)s AND lease_owner IS NULL AND status = 'running' AND next_run_at IS NOT NULL;
+-- Have a step that waits look at once at what became of its approval; one that is just looking, as soon as that
+-- look is over (sql/functions/honour_nudge.sql).
+UPDATE request_steps
+SET next_run_at = CASE WHEN lease_owner IS NULL THEN clock_timestamp() ELSE next_run_at END,
+    nudged_token = CASE WHEN lease_owner IS NOT NULL THEN lease_token END
+WHERE id = %(id)s AND status = 'running' AND phase <> 'cancel'
+  AND (lease_owner IS NOT NULL OR next_run_at IS NOT NULL);
 
 -- name: running_step
 -- The internal ids of a step that runs, of a request that is in progress, held until the end.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from engine import Actor, Conflict, Forbidden, InvalidInput, RequestView
 from engine.steps.base import Completed
 from engine.store import execution
+from engine.store.execution import Finish
 from engine.store.pool import transaction
 from tests.support.engines import ADMIN, ALICE, BOB
 from tests.support.eventually import eventually
@@ -98,6 +100,26 @@ async def test_ten_thousand_looks_are_not_needed_a_decision_wakes_the_step(
     await bench.connection.execute(far.encode())
     await bench.engine.approve(CAROL, request.request_id)
     assert (await bench.run(request)).status == "completed"
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+async def test_a_decision_during_a_look_makes_another_look_follow_at_once(
+    bench: Workbench, decision: str
+) -> None:
+    """The look saw nothing yet, and the next one of a step that waits long is an hour away."""
+    request = await bench.request([agree()])
+    await waiting(bench, request)
+    await bench.connection.execute("UPDATE request_steps SET next_run_at = clock_timestamp()")
+    async with transaction(bench.pool) as connection:
+        (one,) = await execution.claim(connection, "w", limit=1, lease=timedelta(seconds=30))
+    if decision == "approve":
+        await bench.engine.approve(CAROL, request.request_id)
+    else:
+        await bench.engine.reject(CAROL, request.request_id, reason="not today")
+    async with transaction(bench.pool) as connection:
+        waits = Finish(one.id, one.lease_token, "waiting", phase="poll", delay=3600.0)
+        assert await execution.finish(connection, [waits])
+    assert await bench.one("SELECT next_run_at <= clock_timestamp() FROM request_steps")
 
 
 async def test_several_must_approve_and_each_counts_once(bench: Workbench) -> None:

@@ -365,6 +365,31 @@ async def test_a_window_within_its_grace_still_counts(bench: Workbench) -> None:
     assert (await bench.run(view)).status == "completed"
 
 
+@pytest.mark.parametrize(("grace", "status"), [(20, "failed"), (40, "completed")])
+@pytest.mark.parametrize("is_waited_for", [False, True], ids=["checked", "opened"])
+async def test_the_grace_of_a_window_is_a_setting(
+    bench: Workbench, grace: int, status: str, is_waited_for: bool
+) -> None:
+    """It began half an hour ago, when it is checked or when the request is opened."""
+    shift = timedelta(days=1) if is_waited_for else timedelta()
+    start = datetime.now(UTC) - timedelta(minutes=30) + shift
+    view = await checking(
+        bench,
+        "validate_maintenance_window",
+        fields=[WINDOW_FIELD],
+        parameters={"maintenance_window": start.isoformat()},
+    )
+    settings = {"window_grace": timedelta(minutes=grace)}
+    if is_waited_for:
+        await bench.look_at_gates()
+        await bench.connection.execute(
+            "UPDATE service_requests SET gate_at = clock_timestamp(),"
+            " not_before = not_before - interval '1 day'"
+        )
+    done = await bench.run(view, **settings)
+    assert (done.status, "has passed" in (done.reason or "")) == (status, status == "failed")
+
+
 async def test_a_window_that_was_missed_is_not_run_afterwards(bench: Workbench) -> None:
     """Every worker was down while it was open."""
     start = datetime.now(UTC) + timedelta(days=1)

@@ -30,6 +30,26 @@ async def test_retry_opens_a_new_group_and_counts_on(bench: Workbench) -> None:
     assert last.earlier_idempotency_keys == [first.idempotency_key]
 
 
+@pytest.mark.parametrize("verb", ["retry", "resume"])
+async def test_a_new_group_has_a_fresh_budget_of_attempts_and_of_time(
+    bench: Workbench, verb: str
+) -> None:
+    bench.script["a"] = [fail()]
+    policy = {"max_attempts": 3, "initial_delay": 0, "max_duration": "1h"}
+    failed = await bench.run(await bench.request([step("a", retry_policy=policy)]))
+    await bench.connection.execute(
+        "UPDATE request_steps SET started_at = started_at - interval '2 hours'"
+    )
+    if verb == "retry":
+        await bench.engine.retry(ALICE, failed.request_id, "a")
+    else:
+        await bench.engine.resume(ALICE, failed.request_id)
+    bench.script["a"] = [fail(), fail(), Completed()]
+    done = await bench.run(failed)
+    assert done.status == "completed"
+    assert [one.status for one in step_of(done, "a").attempts] == ["failed"] * 5 + ["completed"]
+
+
 async def test_resume_goes_on_from_all_failed_steps(bench: Workbench) -> None:
     bench.script["a"] = [fail(**PERMANENT), Completed()]
     bench.script["b"] = [fail(**PERMANENT), Completed()]
