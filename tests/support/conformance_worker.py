@@ -18,7 +18,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-import procrastinate  # noqa: F401 (before its clock is shifted; the engine imports it late)
+import apscheduler.triggers.interval  # noqa: F401 (before its clock is shifted; it is imported late)
+import procrastinate  # noqa: F401 (the same)
 from pydantic import BaseModel
 
 from engine.dispatch.base import Dispatcher
