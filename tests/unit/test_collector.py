@@ -1,8 +1,9 @@
 """The memory of a process that lives long: what dies late is freed too."""
 
-import ctypes
 import gc
 import platform
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 
@@ -39,31 +40,29 @@ def test_a_circle_that_outlived_the_young_passes_is_freed_before_long() -> None:
     assert freed() is None, f"{len(work)} objects later"
 
 
-class Mallinfo(ctypes.Structure):
-    """What glibc tells of its heap (`mallinfo2`), in bytes and numbers of blocks."""
+LARGE_BLOCKS = """
+import ctypes
+from engine.collector import spare_what_lives
 
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in (
-            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
-            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
-        )
-    ]
+class Mallinfo(ctypes.Structure):  # what glibc tells of its heap, in bytes and numbers of blocks
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd",
+        "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
+
+mallinfo = ctypes.CDLL(None).mallinfo2
+mallinfo.restype = Mallinfo
+spare_what_lives()
+freed = bytearray(8 << 20)
+del freed
+before = mallinfo().hblkhd  # bytes in blocks of their own
+large = bytearray(2 << 20)
+print(mallinfo().hblkhd - before)
+"""
 
 
-def large_blocks() -> int:
-    """Return how many bytes the process holds in blocks of their own."""
-    mallinfo = ctypes.CDLL(None).mallinfo2
-    mallinfo.restype = Mallinfo
-    return int(mallinfo().hblkhd)
-
-
-@pytest.mark.usefixtures("spared")
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that cuts its heap")
 def test_a_large_block_is_given_back_also_when_larger_ones_were_freed() -> None:
-    del (larger := [bytearray(8 << 20)])[:]
-    before = large_blocks()
-
-    large = bytearray(2 << 20)
-
-    assert large_blocks() - before >= len(large), larger
+    grown = subprocess.run(
+        [sys.executable, "-c", LARGE_BLOCKS], capture_output=True, text=True, check=True
+    )
+    assert int(grown.stdout) >= 2 << 20
