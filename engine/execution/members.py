@@ -15,7 +15,7 @@ from uuid import UUID
 
 from engine.catalog.documents import load_presentation
 from engine.catalog.fields import BaseField, SecretField
-from engine.catalog.values import check_values
+from engine.catalog.values import FieldError, check_values
 from engine.errors import StepFailed, TemplateError
 from engine.redaction import Redactor
 from engine.requests.parameters import (
@@ -112,14 +112,22 @@ def _checked(
     checked = check_values(fields, {**asked, **given})
     wrong = [error for error in checked.errors if error.field in fixed or error.code == "required"]
     if wrong:
-        # A field for anything may have been given a secret, and its finding names the value.
-        told = "; ".join(f"{error.field}: {error.message}" for error in wrong)
-        raise _refused(component, redactor.text(told))
+        told = (f"{one.field}: {_finding(one, given.get(one.field), redactor)}" for one in wrong)
+        raise _refused(component, redactor.text("; ".join(told)))
     kept = {name: asked[name] for name in asked if name not in given | checked.values}
     return {
         **{name: value for name, value in kept.items() if name not in checked.dropped},
         **checked.values,
     }
+
+
+def _finding(error: FieldError, value: Any, redactor: Redactor) -> str:
+    """Return what is wrong with a value; of a secret no more, since a finding may name a part of it."""
+    return (
+        "It is a secret that the item does not take."
+        if redactor.holds_secret(value)
+        else error.message
+    )
 
 
 def _secret(fields: Sequence[BaseField]) -> frozenset[str]:

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from engine.errors import TemplateError, shortened
+from engine.errors import TemplateError
 from engine.templates.language import LONGEST_SOURCE, parse
 from engine.templates.running import Block, Reference, Run, SecretLookup, UnknownName
-from engine.templates.text import json_text
+from engine.templates.text import json_text, named
 
 Json = Any
 Scope = Mapping[str, Any]
@@ -67,7 +67,7 @@ class Template:
         if value is None or isinstance(value, bool):
             return bool(value)
         raise TemplateError(
-            f"The condition {self.source!r} gives {shortened(repr(value))}",
+            f"The condition {self.source!r} gives {named(value)}",
             "it must give true or false",
         )
 

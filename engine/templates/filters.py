@@ -12,8 +12,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
-from engine.errors import TemplateError, quoted
-from engine.templates.text import json_text, text_of
+from engine.errors import TemplateError
+from engine.templates.text import json_text, named, text_of
 
 LARGEST_TEXT: Final = 256 * 1024
 """Characters that one text may grow to."""
@@ -38,9 +38,7 @@ def is_number(value: Any) -> bool:
 def exact(number: Any) -> int | Decimal:
     """Return a number as int or Decimal, so that arithmetic is exact; raises TemplateError."""
     if not is_number(number):
-        raise TemplateError(
-            f"{quoted(text_of(number))} is not a number", "only numbers are calculated with"
-        )
+        raise TemplateError(f"{named(number)} is not a number", "only numbers are calculated with")
     result = Decimal(repr(number)) if isinstance(number, float) else number
     if isinstance(result, Decimal) and not result.is_finite():
         raise TemplateError(f"{number} is not a number to calculate with")
@@ -56,7 +54,7 @@ def _items(value: Any, name: str) -> Sequence[Any]:
         return value
     if isinstance(value, Mapping):
         return list(value)
-    raise TemplateError(f"{name} needs a list", f"it was given {quoted(text_of(value))}")
+    raise TemplateError(f"{name} needs a list", f"it was given {named(value)}")
 
 
 def _default(value: Any, fallback: Any = "") -> Any:
@@ -81,7 +79,7 @@ def _replace(value: Any, old: Any, new: Any) -> str:
 def _round(value: Any, digits: Any = 0, method: Any = "common") -> int | Decimal:
     if method not in _ROUNDING:
         raise TemplateError(
-            f"round knows no method {quoted(method)}", f"it knows {', '.join(_ROUNDING)}"
+            f"round knows no method {named(method)}", f"it knows {', '.join(_ROUNDING)}"
         )
     if not isinstance(digits, int) or not 0 <= digits <= MOST_DIGITS:
         raise TemplateError("round needs a number of digits", f"from 0 to {MOST_DIGITS}")
@@ -98,7 +96,7 @@ def _int(value: Any, fallback: Any = None) -> Any:
     except (ValueError, ArithmeticError, TemplateError):
         if fallback is not None:
             return fallback
-        raise TemplateError(f"{quoted(text_of(value))} is not a number") from None
+        raise TemplateError(f"{named(value)} is not a number") from None
 
 
 def _first(value: Any) -> Any:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from engine.errors import TemplateError, quoted
+from engine.errors import TemplateError
 from engine.templates.filters import bounded_text, exact, is_number
-from engine.templates.text import text_of
+from engine.templates.text import named, text_of
 
 MOST_WORK: Final = 100_000
 """Rounds of loops in one rendering."""
@@ -198,7 +198,7 @@ def loop(name: str, items: Block, test: Block | None, body: Block, otherwise: Bl
         if found is None:
             found = []
         if not isinstance(found, (list, tuple)):
-            raise TemplateError("A loop needs a list", f"it was given {quoted(text_of(found))}")
+            raise TemplateError("A loop needs a list", f"it was given {named(found)}")
         run.spend(len(found) + 1)
         outer = run.scope
         rounds = [{**outer, name: item} for item in found]
@@ -275,7 +275,7 @@ def compared(run: Run, compare: Callable[[Any, Any], bool], left: Json, right: J
         return bool(compare(left, right))
     except TypeError:
         raise TemplateError(
-            f"{quoted(text_of(left))} and {quoted(text_of(right))} cannot be compared",
+            f"{named(left)} and {named(right)} cannot be compared",
             "they differ in kind",
         ) from None
 

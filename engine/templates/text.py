@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from engine.errors import LONGEST_QUOTE
+
 
 def text_of(value: Any) -> str:
     """Return what stands in the text for a value: nothing for None, JSON for lists and mappings."""
@@ -21,6 +23,15 @@ def text_of(value: Any) -> str:
             return json_text(value)
         case _:
             return str(value)
+
+
+def named(value: Any) -> str:
+    """Return a value as an error names it, a long one by its length alone.
+
+    It may be a secret, and redaction, which comes later, finds no part of one.
+    """
+    text = text_of(value)
+    return repr(text) if len(text) <= LONGEST_QUOTE else f"a value of {len(text)} characters"
 
 
 def json_text(value: Any) -> str:

@@ -219,7 +219,10 @@ async def test_a_fixed_parameter_that_the_item_does_not_take_fails_the_step_in_w
     assert bench.steps.phases("make-web") == []
 
 
-async def test_a_secret_that_an_items_field_does_not_take_is_not_named(bench: Workbench) -> None:
+@pytest.mark.parametrize("word", ["s3cret-word", "s3cret-word" * 20])
+async def test_a_secret_that_an_items_field_does_not_take_is_not_named(
+    bench: Workbench, word: str
+) -> None:
     await add_scripted(bench, "db", "make-db")
     mode = {"name": "mode", "type": "selection", "oneof": ["fast", "safe"]}
     await add_scripted(bench, "web", "make-web", fields=[mode])
@@ -232,13 +235,14 @@ async def test_a_secret_that_an_items_field_does_not_take_is_not_named(bench: Wo
             {"name": "web", "catalog_item": "web", "parameters": fixed},
         ],
     )
-    secret = Completed({"password": "s3cret-word"}, sensitive=frozenset({"password"}))
+    secret = Completed({"password": word}, sensitive=frozenset({"password"}))
     bench.script["make-db"] = [secret]
 
     failed = await bench.run(await request_bundle(bench, "stack"))
 
     (attempt,) = next(one for one in failed.steps if one.step_id == "web/make-web").attempts
     assert attempt.error_type == "component_parameters"
+    assert "mode: " in (attempt.error_message or "")
     assert "s3cret-word" not in str(failed)
 
 

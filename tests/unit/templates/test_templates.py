@@ -117,6 +117,29 @@ def test_what_does_not_exist_or_fit_is_an_error(source: str, reason: str) -> Non
 @pytest.mark.parametrize(
     "source",
     [
+        "{{ long | int }}",
+        "{{ long - 1 }}",
+        "{{ long < 1 }}",
+        "{{ huge | join }}",
+        "{{ 1.5 | round(0, long) }}",
+    ],
+)
+def test_an_error_names_no_part_of_a_long_value_which_redaction_would_not_find(source: str) -> None:
+    with pytest.raises(TemplateError, match="a value of 100 characters") as refused:
+        check_template(source).render({"long": "abcde" * 20, "huge": 10**99})
+    assert "abcde" not in str(refused.value)
+    assert "0000" not in str(refused.value)
+
+
+def test_a_condition_names_no_part_of_a_long_value() -> None:
+    with pytest.raises(TemplateError, match="a value of 100 characters") as refused:
+        check_condition("long").decide({"long": "abcde" * 20})
+    assert "abcde" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
         "{{ name.upper() }}",
         "{{ ().__class__ }}",
         "{{ name.__class__ }}",
