@@ -64,17 +64,22 @@ class Announcements:
         for one in letters:
             if one.to in reached:
                 continue
-            try:
-                channel, ts = await self.post(one.to, one.markup, one.blocks)
-                if one.asks is not None and event.request_id is not None:
-                    asked = Question(channel, ts, one.asks.step, one.markup, is_direct=True)
-                    await self._engine.keep_question(event.request_id, asked)
-            except SlackApiError as refusal:
-                if passes(refusal):
-                    raise
-                log.warning("person_not_reached", user=one.to, error=refusal.response.get("error"))
-            reached.add(one.to)
+            sent = await self._reach(one)
+            reached.add(one.to)  # at once: the database may be away when it is told
+            if sent is not None and one.asks is not None and event.request_id is not None:
+                asked = Question(*sent, one.asks.step, one.markup, is_direct=True)
+                await self._engine.keep_question(event.request_id, asked)
             await self._engine.note_reached(event.id, one.to)
+
+    async def _reach(self, letter: Direct) -> tuple[str, str] | None:
+        """Post a letter; None where the person takes no message from us."""
+        try:
+            return await self.post(letter.to, letter.markup, letter.blocks)
+        except SlackApiError as refusal:
+            if passes(refusal):
+                raise
+            log.warning("person_not_reached", user=letter.to, error=refusal.response.get("error"))
+            return None
 
     async def told(self, event: Event) -> None:
         """Remember that an event was told."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bot.announcements import Announcements
 from bot.messages.blocks import section
-from bot.messages.directs import Direct
-from engine import Event, Submission
+from bot.messages.directs import Asks, Direct
+from engine import Event, Submission, Unavailable
 from engine.events import NewEvent
 from engine.store import events
 from engine.store import requests as request_store
@@ -168,6 +171,24 @@ async def test_who_was_written_to_before_a_death_is_not_written_to_again(bot: Ru
     await Announcements(bot.engine, bot.services.client).write(event, [to_alice, to_bob])
 
     assert await bot.card("@bob", "Look here")
+    assert len(bot.twin.messages("@alice")) == 1
+
+
+async def test_who_was_written_to_before_the_database_went_away_is_not_written_to_again(
+    bot: RunningBot,
+) -> None:
+    asking = Direct(ALICE, "Look here", [section("Look here")], Asks(None))
+    event = Event(1, "something.else", datetime.now(UTC), {}, request_id="req-20260101-00000000")
+    announcements = Announcements(bot.engine, bot.services.client)
+
+    async with transaction(bot.engine._pool) as connection:
+        await connection.execute("ALTER TABLE approval_questions RENAME TO away")
+    with pytest.raises(Unavailable):
+        await announcements.write(event, [asking])
+    async with transaction(bot.engine._pool) as connection:
+        await connection.execute("ALTER TABLE away RENAME TO approval_questions")
+    await announcements.write(event, [asking])
+
     assert len(bot.twin.messages("@alice")) == 1
 
 
