@@ -139,6 +139,16 @@ def _why_failed(data: Mapping[str, Any]) -> Iterator[str]:
         yield cut(str(said), SAID)
 
 
+def _progress(event: Event, view: RequestView) -> Milestone:
+    """Tell what a step says of itself; where its ticket is done and that is not enough, ask for the rest."""
+    text = escaped(str(event.data.get("text") or "It goes on."), 1000)
+    told = f":speech_balloon: {_step_name(event, view)}: {text}"
+    if not event.data.get("ticket_id"):
+        return Milestone(told)
+    value = f"{view.request_id} {event.step_id or ''}".strip()
+    return Milestone(told, for_requester=True, buttons=[button("Resolve", RESOLVE, value)])
+
+
 def _step_name(event: Event, view: RequestView) -> str:
     step = _step(event, view)
     return f"*{escaped(step.full_name, 200)}*" if step else "A step"
@@ -239,6 +249,7 @@ MILESTONES: Final[Mapping[str, Told]] = {
     "request.resuming": _resuming,
     "step.plan": _planned,
     "step.failed": _step_failed,
+    "step.progress": _progress,
     "ticket.created": _ticket_made,
     "ticket.delayed": _ticket_late,
     "ticket.resolved": _ticket_done,

@@ -25,12 +25,14 @@ async def take_status(around: Surroundings, kept: KeptTicket, now: Ticket) -> No
     """Keep what a ticket system said, and let the request go on where the work is done."""
     async with transaction(around.pool) as connection:
         row = await locked(connection, kept.request_id)
+        is_done = now.status in DONE
+        if is_done and await _comes_too_early(connection, row, kept):
+            return
         is_news = await outbox.update_ticket(
             connection, kept.id, now.status, external_status=now.external_status, url=now.url
         )
         if not is_news:
             return
-        is_done = now.status in DONE
         if now.status != kept.status:
             kind = "ticket.resolved" if is_done else "ticket.updated"
             data = {"ticket_id": kept.ticket_id, "status": now.status}
@@ -42,6 +44,19 @@ async def take_status(around: Surroundings, kept: KeptTicket, now: Ticket) -> No
         elif kept.type == "fulfillment" and row.status == "in_progress":
             await complete_manual_request(connection, row)
         await requests.wake(connection, STEPS_CHANNEL)
+
+
+async def _comes_too_early(
+    connection: Connection, row: requests.RequestRow, kept: KeptTicket
+) -> bool:
+    """Say whether the ticket's failed step cannot be completed yet: other steps are tried again.
+
+    The ticket stays open and is asked for again; once the request has failed it resolves the step.
+    """
+    if kept.step_id is None or row.status not in ("in_progress", "resuming"):
+        return False
+    steps = await requests.steps_of(connection, row.id)
+    return any(step.id == kept.step_id and step.status == "failed" for step in steps)
 
 
 async def _resolve_by_ticket(
@@ -65,6 +80,6 @@ async def _resolve_by_ticket(
                 why = f"the request cannot go on: {refused}"
             else:
                 continue
-            data = {"text": f"The ticket is done, but {why}"}
+            data = {"text": f"The ticket is done, but {why}", "ticket_id": kept.ticket_id}
             event = NewEvent("step.progress", row.id, step.id, data=data)
             await events.write(connection, event)

@@ -7,9 +7,10 @@ import itertools
 from typing import Any
 
 from engine.requests.begin import locked
-from engine.steps.base import Completed
+from engine.steps.base import Completed, Waiting
 from engine.store.pool import transaction
 from tests.support.engines import ALICE, MANUAL, automation
+from tests.support.eventually import eventually
 from tests.support.operations import operate
 from tests.support.workbench import Workbench, fail, states, step, step_of
 
@@ -117,6 +118,31 @@ async def test_a_ticket_is_resolved_though_its_request_cannot_go_on(bench: Workb
     assert view.status == "failed"
     assert [ticket.status for ticket in step_of(view, "resize").tickets] == ["resolved"]
     assert "step.progress" in await bench.kinds(failed)
+
+
+async def test_a_ticket_that_is_done_while_the_request_runs_counts_when_it_has_failed_again(
+    bench: Workbench,
+) -> None:
+    bench.script["a"] = [fail(**PERMANENT), Waiting(3600.0, {}), Completed()]
+    bench.script["b"] = [fail(**PERMANENT)]
+    request = await bench.request([step("a"), step("b", depends_on=[])])
+    await bench.run(request)
+    await make_tickets(bench)
+    (ticket,) = step_of(await bench.view(request), "b").tickets
+    await bench.engine.retry(ALICE, request.request_id, "a")
+    async with bench.carrying():
+        waits = "SELECT bool_or(phase = 'poll' AND lease_owner IS NULL) FROM request_steps"
+        await eventually(lambda: bench.one(waits))
+    bench.tickets.states[ticket.ticket_id or ""] = "resolved"
+    await poll_now(bench)
+    assert states(await bench.view(request)) == {"a": "running", "b": "failed"}
+
+    await bench.connection.execute(
+        "UPDATE request_steps SET next_run_at = clock_timestamp() WHERE status = 'running'"
+    )
+    assert (await bench.run(request)).status == "failed"
+    await poll_now(bench)
+    assert (await bench.view(request)).status == "completed"
 
 
 async def test_a_resolved_ticket_asks_for_outputs_that_are_declared(bench: Workbench) -> None:

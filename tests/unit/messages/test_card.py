@@ -339,3 +339,13 @@ def test_a_question_waits_for_the_approval_that_is_due_and_says_how_the_last_one
     assert answered(asked, request(approvals=(first, again))) is None
     assert "not needed any more" in str(answered(asked, request(approvals=(first,))))
     assert "not asked any more" in str(answered(asked, request()))
+
+
+def test_a_ticket_that_is_done_and_not_enough_asks_the_requester_for_the_rest() -> None:
+    said = {"text": "The ticket is done, but outputs are needed: url", "ticket_id": "OPS-1"}
+    event = Event(1, "step.progress", NOON, said, "req-1", "create")
+    told = milestone(event, request(step(), status="failed"))
+    assert told is not None
+    assert "outputs are needed: url" in told.markup
+    assert told.for_requester
+    assert [one["text"]["text"] for one in told.buttons] == ["Resolve"]
