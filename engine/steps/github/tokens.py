@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -42,7 +43,7 @@ class Tokens:
         self._settings = services.github
         self._budgets = services.budgets
         self._kept: dict[str, _Kept] = {}
-        self._making = asyncio.Lock()
+        self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._key: rsa.RSAPrivateKey | None = None
 
     async def token(self, repository: str) -> str:
@@ -57,7 +58,8 @@ class Tokens:
                 kind="permanent",
                 do="Set one of them and restart",
             )
-        async with self._making:  # of many steps that begin at once one asks
+        # Of many steps that begin at once one asks; whose question hangs holds up no other repository.
+        async with self._making[repository]:
             kept = self._kept.get(repository)
             if kept is None or kept.expires <= time.monotonic():
                 kept = self._kept[repository] = await self._new(repository)

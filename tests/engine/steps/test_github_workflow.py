@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -607,6 +608,19 @@ def pem(key: rsa.RSAPrivateKey) -> str:
     ).decode()
 
 
+class Hung(JSONResponse):
+    """An answer that is held back until it is released."""
+
+    def __init__(self, content: object) -> None:
+        super().__init__(content)
+        self.asked, self.released = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.asked.set()
+        await self.released.wait()
+        await super().__call__(scope, receive, send)
+
+
 class TestApp:
     """A GitHub App instead of a token."""
 
@@ -644,6 +658,21 @@ class TestApp:
         await asyncio.gather(*starts)
         assert len(github.calls("POST", "/app/installations")) == 1
         assert len(github.dispatched) == 5
+
+    async def test_a_question_that_hangs_holds_up_no_other_repository(self, step, github) -> None:
+        hung = Hung({"id": 7})
+        github.fault("GET", "/acme/infra/installation", hung)
+        first = asyncio.create_task(step.start(Context(TEMPLATE)))
+        await hung.asked.wait()
+
+        self.installed(github, [TOKEN])
+        other = Context(TEMPLATE | {"repository": "other/infra"})
+        async with asyncio.timeout(20):
+            assert (await failure(step.start(other))).error_type == "http_404"
+
+        github.fault("POST", "/app/installations/7", JSONResponse({"token": TOKEN}, 201))
+        hung.released.set()
+        assert isinstance(await first, Waiting)
 
     async def test_a_token_that_is_refused_is_made_anew(self, step, github) -> None:
         self.installed(github, [TOKEN, "second"])
