@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -127,7 +127,7 @@ class _Reader:
             again = await self._take_again()
             return await events.advance(self._connection, self._name) or again
         for row in found:
-            if not await self._handle(row):
+            if await self._handle(row) == "left":
                 return False
             await events.move_cursor(self._connection, self._name, row.id)
         return True
@@ -136,20 +136,21 @@ class _Reader:
         """Handle what was parked and is wanted once more; False when there is nothing."""
         found = await events.wanted_again(self._connection, self._name, BATCH)
         for row in found:
-            if not await self._handle(row):
+            became = await self._handle(row)
+            if became == "left":
                 return False
-            await events.unpark(self._connection, self._name, row.id)
+            if became == "handled":  # what was parked again may be wanted again by now
+                await events.unpark(self._connection, self._name, row.id)
         return bool(found)
 
-    async def _handle(self, row: EventRow) -> bool:
-        """Handle an event, or park it; False when it is time to stop."""
+    async def _handle(self, row: EventRow) -> Literal["handled", "parked", "left"]:
+        """Handle an event, or park it; leave it when it is time to stop."""
         if self._stopping.is_set():
-            return False
+            return "left"
         pause = PAUSE_SECONDS
         for left in reversed(range(TRIES)):
             try:
                 await self._handler(public(row))
-                break
             except Unavailable:
                 raise
             except Exception as error:
@@ -157,9 +158,11 @@ class _Reader:
                 if not left:
                     await self._park(row, error)
                 elif await _wait(self._stopping, pause):
-                    return False
+                    return "left"
                 pause *= 2
-        return True
+            else:
+                return "handled"
+        return "parked"
 
     async def _park(self, row: EventRow, error: Exception) -> None:
         log.error("event_parked", consumer=self._name, event_id=row.id)

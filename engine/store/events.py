@@ -97,7 +97,7 @@ async def wanted_again(connection: Connection, name: str, limit: int) -> Sequenc
 
 
 async def unpark(connection: Connection, name: str, event_id: int) -> None:
-    """Forget that an event was put aside, unless it was again meanwhile."""
+    """Forget that an event was put aside: it was handled."""
     await run(connection, _sql.unpark_event, {"name": name, "event_id": event_id})
 
 

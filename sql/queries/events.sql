@@ -62,8 +62,8 @@ ORDER BY e.id
 LIMIT %(limit)s;
 
 -- name: unpark_event
--- An event that was taken once more is put aside no longer, unless that failed again.
-DELETE FROM parked_events WHERE consumer = %(name)s AND event_id = %(event_id)s AND retry_wanted;
+-- An event that was handled at last is put aside no longer.
+DELETE FROM parked_events WHERE consumer = %(name)s AND event_id = %(event_id)s;
 
 -- name: parked_events
 -- What consumers could not handle, the oldest first.

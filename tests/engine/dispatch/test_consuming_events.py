@@ -12,7 +12,7 @@ from engine import Event, Forbidden, NotFound
 from engine.dispatch import consumers
 from engine.events import NewEvent
 from engine.store import events
-from engine.store.pool import connect, transaction
+from engine.store.pool import Connection, connect, transaction
 from tests.support.engines import ADMIN, ALICE
 from tests.support.eventually import eventually
 from tests.support.workbench import Workbench, step
@@ -169,6 +169,29 @@ async def test_a_parked_event_is_taken_once_more_when_somebody_asks(
         await eventually(none_left)
         await tell(bench, "later")
         await eventually(lambda: seen.kinds == ["good", "bad", "later"])
+
+
+async def test_a_parked_event_that_is_wanted_as_soon_as_it_is_parked_again_is_not_lost(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "PAUSE_SECONDS", 0.01)
+    seen, park, parked = Seen(), events.park, list[int]()
+
+    async def wanted_at_once(connection: Connection, name: str, event_id: int, error: str) -> None:
+        await park(connection, name, event_id, error)
+        parked.append(event_id)
+        await bench.engine.retry_parked_events(ADMIN)
+
+    async def picky(event: Event) -> None:
+        if len(parked) < 3:
+            raise ValueError("cannot read this")
+        await seen.take(event)
+
+    monkeypatch.setattr(events, "park", wanted_at_once)
+    async with consuming(bench, picky):
+        await tell(bench, "bad")
+        await eventually(lambda: seen.kinds == ["bad"])
+    assert len(parked) == 3
 
 
 async def test_parked_events_are_given_up_by_admins_alone_and_that_is_audited(
