@@ -6,8 +6,6 @@ import asyncio
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,27 +15,10 @@ from tests.support.command_line import on_database
 from tests.support.engines import add_item, automation
 from tests.support.eventually import eventually
 from tests.support.http_server import HttpServer
-from tests.support.pao import Pao, command, end_group
+from tests.support.pao import Pao
 
 ORDER = ("request", "submit", "--item", "database", "--wait", "--output", "json")
 END_SECONDS = 60
-
-
-@contextmanager
-def started(pao: Pao, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        command(*arguments),
-        env=pao._environment(settings),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        end_group(process)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -54,7 +35,7 @@ async def test_the_waiting_ends_and_the_step_is_given_back_but_the_request_goes_
     await add_item(connection, fulfillment=automation([step]))
 
     pao = on_database(Pao(tmp_path), dsn).pao
-    with started(pao, *ORDER, PAO_SHUTDOWN_GRACE="0s") as process:
+    with pao.running(*ORDER, stderr=subprocess.PIPE, PAO_SHUTDOWN_GRACE="0s") as process:
         await eventually(lambda: http_server.requests("POST", "/create"), within=END_SECONDS)
         process.send_signal(number)
         out, err = await asyncio.to_thread(process.communicate, timeout=END_SECONDS)

@@ -7,8 +7,6 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -18,32 +16,16 @@ from tests.support.command_line import on_database
 from tests.support.eventually import eventually
 from tests.support.http_server import HttpServer
 from tests.support.outage import database_away
-from tests.support.pao import Pao, end_group
+from tests.support.pao import Pao
 
 END_SECONDS = 60
+IMPATIENT = (sys.executable, "-m", "tests.support.impatient_pao")
 
 
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
-
-
-@contextmanager
-def impatient(pao: Pao, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.impatient_pao", *arguments],
-        env=pao._environment(settings),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        end_group(process)
 
 
 async def answers(port: int) -> bool:
@@ -83,7 +65,9 @@ async def test_a_database_that_stays_away_ends_the_process_with_3(
     }
     settings = {"PAO_HTTP_PORT": str(port), **(slack if command == "run" else {})}
     pao = on_database(Pao(tmp_path), dsn).pao
-    with impatient(pao, command, "--output", "json", **settings) as process:
+    with pao.running(
+        command, "--output", "json", program=IMPATIENT, stderr=subprocess.PIPE, **settings
+    ) as process:
         await eventually(lambda: answers(port), within=END_SECONDS)
         assert await statuses(port) == {
             "/healthz": 200,

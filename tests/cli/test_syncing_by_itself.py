@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from tests.support.command_line import on_database
 from tests.support.eventually import eventually
 from tests.support.git import GitRepository
 from tests.support.http_server import HttpServer
-from tests.support.pao import Pao, end_group
+from tests.support.pao import Pao
 
 ITEM = """\
 name: cache
@@ -32,15 +31,6 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
-
-
-@contextmanager
-def started(pao: Pao, *arguments: str, **settings: str) -> Iterator[None]:
-    process = pao.start(*arguments, **settings)
-    try:
-        yield
-    finally:
-        end_group(process)
 
 
 @pytest.fixture
@@ -91,7 +81,7 @@ def catalog(connection: Connection) -> Catalog:
 async def test_a_process_syncs_at_its_start_and_by_the_interval(
     command: str, repository: GitRepository, pao: Pao, catalog: Catalog
 ) -> None:
-    with started(pao, command, PAO_CATALOG_SYNC_INTERVAL="0.2s"):
+    with pao.running(command, PAO_CATALOG_SYNC_INTERVAL="0.2s"):
         await eventually(lambda: catalog.is_at("1.0.0"), within=30)
         repository.commit({"catalog/c/cache.yaml": ITEM.replace("VERSION", "1.1.0")})
         await eventually(lambda: catalog.is_at("1.1.0"), within=30)
@@ -99,6 +89,6 @@ async def test_a_process_syncs_at_its_start_and_by_the_interval(
         assert await catalog.syncs("interval") > 0
 
     repository.commit({"catalog/c/cache.yaml": ITEM.replace("VERSION", "1.2.0")})
-    with started(pao, command, PAO_CATALOG_SYNC_INTERVAL="1h"):
+    with pao.running(command, PAO_CATALOG_SYNC_INTERVAL="1h"):
         await eventually(lambda: catalog.is_at("1.2.0"), within=30)
         assert await catalog.syncs("start") == 2

@@ -57,17 +57,32 @@ class Pao:
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a command in a session of its own and leave it running."""
+    def start(
+        self,
+        *arguments: str,
+        program: Sequence[str] | None = None,
+        stderr: int = subprocess.STDOUT,
+        **environment: str,
+    ) -> subprocess.Popen[str]:
+        """Start a command in a session of its own and leave it running; `program`: another than `pao`."""
         return subprocess.Popen(
-            command(*arguments),
+            command(*arguments) if program is None else [*program, *arguments],
             env=self._environment(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
             start_new_session=True,
         )
+
+    @contextmanager
+    def running(self, *arguments: str, **started: Any) -> Iterator[subprocess.Popen[str]]:
+        """Start a command, as `start` does, for as long as the block lasts."""
+        process = self.start(*arguments, **started)
+        try:
+            yield process
+        finally:
+            end_group(process)
 
     @contextmanager
     def demo(self, *arguments: str) -> Iterator[Demo]:

@@ -526,10 +526,12 @@ class TestCancel:
         context = Context(TEMPLATE)
         await step.cancel(context)
         await wait(step.start, context)
-        github.runs[0].end("success")
+        run = github.runs[0]
+        run.end("success")
         await step.cancel(context)
         github.runs.clear()
         await step.cancel(context)
+        assert not run.cancelled
 
     async def test_that_a_run_goes_on_stands_in_the_log(self, step, github) -> None:
         context = Context(TEMPLATE)
